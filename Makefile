@@ -22,7 +22,7 @@ PKGFLAGS = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 PKGLIBS  = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 
 WARN := -Wall -Wextra -Werror -Wvla -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-        -Wwrite-strings -Wno-unknown-warning-option
+        -Wwrite-strings
 CFLAGS_ALL = -std=gnu17 $(OPT) $(WARN) -fPIC -fvisibility=hidden -pthread -fno-strict-overflow \
         -ffp-contract=off -I. -Iinclude -D_GNU_SOURCE -DQVF_VERSION='"$(VERSION)"' \
         -DQVF_PLUGIN_DIR='"$(PLUGINDIR)"' $(SANITIZE) $(COVERAGE) $(CFLAGS)

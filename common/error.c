@@ -32,7 +32,7 @@ int qvf_error_set(struct qvf_error *error, int code, const char *format, ...)
 int qvf_error_prefix(struct qvf_error *error, const char *format, ...)
 {
         char where[sizeof(error->text)];
-        char whole[2 * sizeof(error->text)];
+        char whole[2 * sizeof(error->text) + 2];
         va_list arguments;
 
         if (!error)
