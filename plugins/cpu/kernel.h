@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a kernel of the CPU backend sees. One kernel does one operation; all threads of the pool enter it together
+ * and share the work out between them. A result must not depend on how many threads there are. */
+#ifndef QVF_PLUGINS_CPU_KERNEL_H
+#define QVF_PLUGINS_CPU_KERNEL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "qvf/backend.h"
+
+struct cpu_operand {
+        void *data; /* NULL where the operand is QVF_NONE */
+        uint32_t rows, columns;
+        uint32_t dtype;
+        uint32_t packed;
+        uint32_t block_scales;
+        float scale;
+};
+
+struct cpu_call {
+        const struct qvf_op *op;
+        struct cpu_operand operand[QVF_OP_OPERANDS];
+        const struct qvf_args *args;
+        uint32_t rows; /* R: resolved from op->rows */
+        unsigned thread, n_threads;
+        void *scratch; /* shared by all threads, 64-byte aligned, as large as the kernel's scratch_bytes() said */
+        /* Waits until every thread has come here. NULL with one thread: use cpu_barrier(). */
+        void (*barrier)(const struct cpu_call *call);
+        /* Hands out work: 0, 1, 2, … over all threads; zero when the kernel starts. Use cpu_next(). */
+        atomic_uint *next;
+        /* Set while somebody wants the device: a long kernel looks between tiles through cpu_pause_point(). */
+        const atomic_bool *pause_wanted;
+        void (*pause)(const struct cpu_call *call); /* returns when the run may go on */
+        void *context;                              /* of barrier and pause */
+};
+
+struct cpu_kernel {
+        void (*run)(const struct cpu_call *call);
+        /* Shared scratch for an operation, by its operands' declared rows; NULL: none. */
+        size_t (*scratch_bytes)(const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
+};
+
+/* One table per level (plain, avx2, …), indexed by operation; run == NULL: the level below does it. A level is a
+ * folder: plain is complete. supports() says whether the kernel takes these dtypes; NULL: all. */
+struct cpu_level {
+        const char *name;
+        bool (*available)(void);
+        struct cpu_level_entry {
+                struct cpu_kernel kernel;
+                bool (*supports)(const struct qvf_op *op, const struct cpu_operand *operands);
+        } entries[QVF_OP_COUNT];
+};
+
+extern const struct cpu_level cpu_level_plain;
+
+static inline void cpu_barrier(const struct cpu_call *call)
+{
+        if (call->n_threads > 1)
+                call->barrier(call);
+}
+
+static inline uint32_t cpu_next(const struct cpu_call *call)
+{
+        return atomic_fetch_add_explicit(call->next, 1, memory_order_relaxed);
+}
+
+static inline void cpu_pause_point(const struct cpu_call *call)
+{
+        if (call->pause_wanted && atomic_load_explicit(call->pause_wanted, memory_order_relaxed))
+                call->pause(call);
+}
+
+/* This thread's share of `count` pieces of work: [begin, end), cut at multiples of `grain`. */
+static inline void cpu_share(const struct cpu_call *call, uint32_t count, uint32_t grain, uint32_t *ret_begin,
+                uint32_t *ret_end)
+{
+        uint64_t pieces = ((uint64_t)count + grain - 1) / grain;
+        uint64_t begin = pieces * call->thread / call->n_threads * grain;
+        uint64_t end = pieces * (call->thread + 1) / call->n_threads * grain;
+
+        *ret_begin = (uint32_t)(begin < count ? begin : count);
+        *ret_end = (uint32_t)(end < count ? end : count);
+}
+
+#endif
