@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# GNU make. Everything is built under $(BUILD); `make help` lists the targets.
+# GNU make. Everything is built under $(BUILD); `make help` lists the targets. The parts stand in mk/:
+# modules (archives and programs), plugins, tests, install, lint.
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
@@ -8,25 +9,34 @@ CROSS   ?=
 ifeq ($(origin CC),default)
 CC      := $(CROSS)gcc
 endif
+ifeq ($(origin AR),default)
 AR      := $(CROSS)ar
-PKG_CONFIG ?= $(CROSS)pkg-config
-VERSION := $(shell cat VERSION)
+endif
 OPT     ?= -O2 -g
+WERROR  ?= -Werror
+# Overflows of stack and heap buffers end the process; the sanitizers bring their own checks.
+HARDEN  ?= $(if $(SANITIZE),,-fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 SANITIZE ?=
 COVERAGE ?=
+VERSION := $(shell cat VERSION)
 PLUGINDIR := $(LIBDIR)/qvf/plugins
 
-ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-HAVE = $(shell $(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
-PKGFLAGS = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
-PKGLIBS  = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
+# clang links for another architecture when it is told so; gcc has a program for each.
+ifneq ($(CROSS),)
+ifneq ($(findstring clang,$(CC)),)
+TARGET := --target=$(patsubst %-,%,$(notdir $(CROSS)))
+endif
+endif
+COMPILER := $(shell $(CC) --version 2>/dev/null | head -n 1)
+TRIPLET := $(shell $(CC) $(TARGET) -dumpmachine 2>/dev/null)
+ARCH := $(firstword $(subst -, ,$(TRIPLET)))
 
-WARN := -Wall -Wextra -Werror -Wvla -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-        -Wwrite-strings
-CFLAGS_ALL = -std=gnu17 $(OPT) $(WARN) -fPIC -fvisibility=hidden -pthread -fno-strict-overflow \
-        -ffp-contract=off -I. -Iinclude -D_GNU_SOURCE -DQVF_VERSION='"$(VERSION)"' \
-        -DQVF_PLUGIN_DIR='"$(PLUGINDIR)"' $(SANITIZE) $(COVERAGE) $(CFLAGS)
-LDFLAGS_ALL = -pthread $(SANITIZE) $(COVERAGE) $(LDFLAGS)
+WARN := -Wall -Wextra -Wvla -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+        -Wwrite-strings -Wundef -Wformat=2
+CFLAGS_ALL = $(TARGET) -std=gnu17 $(OPT) $(WARN) $(WERROR) -fPIC -fvisibility=hidden -pthread \
+        -fno-strict-overflow -ffp-contract=off -I. -Iinclude -D_GNU_SOURCE -DQVF_VERSION='"$(VERSION)"' \
+        $(HARDEN) $(SANITIZE) $(COVERAGE) $(CFLAGS)
+LDFLAGS_ALL = $(TARGET) -pthread -Wl,-z,relro,-z,now $(SANITIZE) $(COVERAGE) $(LDFLAGS)
 
 # Quiet by default; V=1 shows the commands.
 ifeq ($(V),1)
@@ -38,26 +48,35 @@ say = @printf '  %-7s %s\n'
 endif
 
 .DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
 ALL :=
 DEPS :=
 
+include mk/packages.mk
 include mk/modules.mk
 include mk/plugins.mk
 include mk/tests.mk
 include mk/install.mk
 include mk/lint.mk
 
-.PHONY: all clean help
+.PHONY: all clean help dist FORCE
 all: $(ALL)
 
 clean:
 	$(Q)rm -rf $(BUILD)
 
 help:
-	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+	@sed -n 's/^## //p' Makefile mk/*.mk
+
+dist:
+	$(Q)mkdir -p $(BUILD)
+	$(Q)git archive --prefix=qvfd-$(VERSION)/ -o $(BUILD)/qvfd-$(VERSION).tar.gz HEAD
+	@echo $(BUILD)/qvfd-$(VERSION).tar.gz
 
 ## make                 build everything whose libraries are here, into build/
 ## make clean           remove build/
-## Variables: BUILD=dir  CC=clang  CROSS=aarch64-linux-gnu-  OPT='-O2 -g'  V=1
+## make dist            the committed tree as build/qvfd-VERSION.tar.gz
+## Variables: BUILD=dir  CC=clang  CROSS=aarch64-linux-gnu-  OPT='-O2 -g'  WERROR=  CFLAGS=  LDFLAGS=  V=1
 
 -include $(DEPS)

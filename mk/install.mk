@@ -1,7 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-.PHONY: install
+# What goes where. Each line of `installs` is used by install and by uninstall.
+
+BINDIR := $(PREFIX)/bin
+DATADIR := $(PREFIX)/share
+INSTALLED :=
+INSTALL_STEPS :=
+
+# $(call installs,mode,folder,files)
+define installs
+INSTALLED += $(foreach f,$(3),$(2)/$(notdir $(f)))
+INSTALL_STEPS += $(foreach f,$(3),$(1)|$(2)|$(f))
+endef
+
+MAN_SOURCES := $(wildcard docs/man/*.scd)
+MAN_PAGES := $(MAN_SOURCES:%.scd=$(BUILD)/%)
+HAVE_SCDOC := $(shell command -v scdoc 2>/dev/null)
+ifneq ($(MAN_SOURCES),)
+ifneq ($(HAVE_SCDOC),)
+$(MAN_PAGES): $(BUILD)/%: %.scd
+	$(say) MAN $@
+	@mkdir -p $(@D)
+	$(Q)scdoc < $< > $@
+ALL += $(MAN_PAGES)
+else
+.PHONY: left-out-man
+left-out-man:
+	@echo '  -       the man pages are left out: missing scdoc'
+ALL += left-out-man
+endif
+endif
+
+$(eval $(call installs,755,$(BINDIR),$(filter $(BUILD)/qvf-%,$(ALL))))
+$(eval $(call installs,755,$(PLUGINDIR),$(PLUGINS)))
+$(eval $(call installs,644,$(PREFIX)/include/qvf,$(wildcard include/qvf/*.h)))
+$(eval $(call installs,644,$(DATADIR)/doc/qvf,$(wildcard LICENSE NOTICE README.md CHANGELOG.md docs/*.md)))
+$(eval $(call installs,644,$(DATADIR)/qvf/models,$(wildcard models/*.gguf models/*.md models/LICENSE*)))
+$(foreach s,1 5 7 8,$(eval $(call installs,644,$(DATADIR)/man/man$(s),$(filter %.$(s),$(filter $(MAN_PAGES),$(ALL))))))
+
+field = $(word $(1),$(subst |, ,$(2)))
+define newline
+
+
+endef
+
+.PHONY: install uninstall
 ## make install         install below DESTDIR and PREFIX (/usr/local)
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PLUGINDIR)
-	install -m 755 $(BUILD)/qvf-bench $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(wildcard $(BUILD)/plugins/*.so) $(DESTDIR)$(PLUGINDIR)/
+	$(foreach s,$(INSTALL_STEPS),$(Q)install -D -m $(call field,1,$(s)) '$(call field,3,$(s))' \
+		'$(DESTDIR)$(call field,2,$(s))/$(notdir $(call field,3,$(s)))'$(newline)$(if ,,	))
+	@echo 'installed $(words $(INSTALLED)) files below $(DESTDIR)$(PREFIX)'
+
+## make uninstall       remove what install put there
+uninstall:
+	$(foreach f,$(INSTALLED),$(Q)rm -f '$(DESTDIR)$(f)'$(newline)$(if ,,	))
+	$(Q)for folder in $(foreach d,$(PLUGINDIR) $(LIBDIR)/qvf $(PREFIX)/include/qvf $(DATADIR)/doc/qvf \
+		$(DATADIR)/qvf/models $(DATADIR)/qvf,'$(DESTDIR)$(d)'); do \
+		[ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done

@@ -1,34 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
 # The static libraries and programs: one folder, one archive. A new .c file in a folder is found by itself.
 
+# $(call archive,path of the .a,objects): an archive of exactly these objects, also after one of them went away.
+define archive
+$(1:.a=.list): LIST := $(2)
+$(1): $(2) $(1:.a=.list)
+	$$(say) AR $$@
+	@mkdir -p $$(@D)
+	$$(Q)rm -f $$@ && $(AR) rcs $$@ $$(filter %.o,$$^)
+DEPS += $$(patsubst %.o,%.d,$(2))
+endef
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
 # $(call module,folder,pkg-config packages): builds $(BUILD)/lib<folder>.a from every .c below the folder.
 define module
 $(1)_SOURCES := $$(sort $$(shell find $(1) -name '*.c' 2>/dev/null))
-$(1)_OBJECTS := $$($(1)_SOURCES:%.c=$(BUILD)/%.o)
+$(1)_OBJECTS := $$(call objects,$$($(1)_SOURCES))
 $$($(1)_OBJECTS): PACKAGES := $(2)
-$(BUILD)/lib$(1).a: $$($(1)_OBJECTS)
-	$$(say) AR $$@
-	@mkdir -p $$(@D)
-	$$(Q)rm -f $$@ && $(AR) rcs $$@ $$^
-DEPS += $$($(1)_OBJECTS:.o=.d)
+$$(eval $$(call archive,$(BUILD)/lib$(1).a,$$($(1)_OBJECTS)))
 endef
 
-$(BUILD)/%.o: %.c $(MAKEFILE_LIST)
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	$(call need,$(PACKAGES))
 	$(say) CC $<
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) $(LEVEL_FLAGS) $(call PKGFLAGS,$(PACKAGES)) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(ROOM_FLAGS) $(PATH_FLAGS) $(LEVEL_FLAGS) $(call package_cflags,$(PACKAGES)) -MMD -MP -c -o $@ $<
 
 $(eval $(call module,common,))
 $(eval $(call module,engine,json-c))
 $(eval $(call module,bench,json-c))
 
+# Where numbers from outside are turned into sizes, a conversion that could lose bits is an error.
+$(BUILD)/common/%.o: ROOM_FLAGS := -Wconversion
+
+# The compiled-in plugin folder depends on PREFIX: only the sources that name it are told, and rebuilt for another.
+PATH_SOURCES := $(shell grep -rlw QVF_PLUGIN_DIR --include='*.c' common engine bench tests 2>/dev/null)
+PATH_OBJECTS := $(call objects,$(PATH_SOURCES))
+$(PATH_OBJECTS): $(BUILD)/paths
+$(PATH_OBJECTS): PATH_FLAGS := -DQVF_PLUGIN_DIR='"$(PLUGINDIR)"'
+
 ENGINE_LIBS = $(BUILD)/libengine.a $(BUILD)/libcommon.a
-ENGINE_LINK = $(call PKGLIBS,json-c) -ldl -lm
+ENGINE_LINK = $(call package_libs,json-c) -ldl -lm
 
 ifneq ($(bench_SOURCES),)
-$(BUILD)/qvf-bench: $(BUILD)/libbench.a $(ENGINE_LIBS) $(PLAIN_LIB)
+$(BUILD)/qvf-bench: $(BUILD)/libbench.a $(BUILD)/libplain.a $(ENGINE_LIBS) $(BUILD)/link-flags
 	$(say) LD $@
-	$(Q)$(CC) -o $@ $(BUILD)/libbench.a $(BUILD)/libplain.a $(ENGINE_LIBS) $(LDFLAGS_ALL) $(ENGINE_LINK)
-$(BUILD)/qvf-bench: $(BUILD)/libplain.a
+	$(Q)$(CC) -pie -o $@ $(filter %.a,$^) $(LDFLAGS_ALL) $(ENGINE_LINK)
 ALL += $(BUILD)/qvf-bench
 endif

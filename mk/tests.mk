@@ -1,28 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-# tests/<room>/test_<file>.c is one Check program. tests/run-tests runs them all and adds up the counts.
+# tests/<room>/test_<file>.c is one Check program, tests/<room>/test_<what>.sh a script that prints one line of
+# "ok", "FAIL" or "SKIP" for each of its tests. tests/run-tests runs them all and adds up the counts.
 
 TEST_SOURCES := $(sort $(shell find tests -name 'test_*.c' 2>/dev/null))
+TEST_SCRIPTS := $(sort $(shell find tests -name 'test_*.sh' 2>/dev/null))
 TEST_HELPERS := $(sort $(wildcard tests/support/*.c))
-TEST_HELPER_OBJECTS := $(TEST_HELPERS:%.c=$(BUILD)/%.o)
-TEST_OBJECTS := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
-TEST_PROGRAMS := $(TEST_SOURCES:%.c=$(BUILD)/%)
+TEST_HELPER_OBJECTS := $(call objects,$(TEST_HELPERS))
+TEST_OBJECTS := $(call objects,$(TEST_SOURCES))
+# T=word builds and runs only those whose name holds the word.
+chosen = $(if $(T),$(foreach s,$(1),$(if $(findstring $(T),$(s)),$(s))),$(1))
+TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(call chosen,$(TEST_SOURCES)))
+TEST_CHOSEN := $(TEST_PROGRAMS) $(call chosen,$(TEST_SCRIPTS))
 $(TEST_OBJECTS) $(TEST_HELPER_OBJECTS): PACKAGES := check json-c
-DEPS += $(TEST_OBJECTS:.o=.d) $(TEST_HELPER_OBJECTS:.o=.d)
+DEPS += $(TEST_OBJECTS:.o=.d)
+$(eval $(call archive,$(BUILD)/libsupport.a,$(TEST_HELPER_OBJECTS)))
 
-$(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(TEST_HELPER_OBJECTS) $(BUILD)/libplain.a $(ENGINE_LIBS)
+$(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(BUILD)/libplain.a $(ENGINE_LIBS) $(BUILD)/link-flags
 	$(say) LD $@
-	$(Q)$(CC) -o $@ $< $(TEST_HELPER_OBJECTS) $(BUILD)/libplain.a $(ENGINE_LIBS) $(LDFLAGS_ALL) \
-		$(call PKGLIBS,check) $(ENGINE_LINK)
+	$(Q)$(CC) -pie -o $@ $< $(filter %.a,$^) $(LDFLAGS_ALL) $(call package_libs,check) $(ENGINE_LINK)
 
-.PHONY: tests check asan
+# How many test programs run at a time, and the longest that one may take.
+TEST_JOBS ?= 2
+TEST_LIMIT_S ?= 300
+
+.PHONY: tests check asan coverage
 ## make tests           build the tests without running them
 tests: $(TEST_PROGRAMS)
 
-## make check           build and run all tests (T=gguf runs those whose name holds "gguf")
+## make check           build and run all tests (T=gguf: those whose path holds "gguf")
 check: all tests
-	$(Q)tests/run-tests $(BUILD) $(T)
+	$(Q)TEST_JOBS=$(TEST_JOBS) TEST_LIMIT_S=$(TEST_LIMIT_S) tests/run-tests $(BUILD) $(TEST_CHOSEN)
 
-## make asan            the same under AddressSanitizer and UBSan
+## make asan            the same under AddressSanitizer and UBSan, in build-asan/
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 asan:
-	$(Q)$(MAKE) BUILD=$(BUILD)-asan OPT='-O1 -g' \
-		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' check
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)-asan OPT='-O1 -g' SANITIZE='$(SANITIZERS)' TEST_LIMIT_S=900 check
+
+## make coverage        the tests counted line by line, in build-coverage/: fails below COVERAGE_MIN (85) % of engine/
+COVERAGE_MIN ?= 85
+coverage:
+	$(Q)find $(BUILD)-coverage -name '*.gcda' -delete 2>/dev/null || :
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)-coverage OPT='-O1 -g' COVERAGE='--coverage -fprofile-update=atomic' check
+	$(Q)tests/coverage $(BUILD)-coverage engine $(COVERAGE_MIN)

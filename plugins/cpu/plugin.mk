@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# plugins/cpu/plain is also an archive of its own: the reference that every other kernel and every other backend is
+# tested against.
+cpu_PLAIN_SOURCES := $(sort $(wildcard plugins/cpu/plain/*.c))
+$(eval $(call archive,$(BUILD)/libplain.a,$(call objects,$(cpu_PLAIN_SOURCES))))
+
+# Each folder plugins/cpu/<level> is compiled for that level only, and entered only where the CPU has it.
+cpu_LEVELS_x86_64 := avx2 avx512
+cpu_LEVELS_aarch64 := neon
+cpu_FLAGS_avx2 := -mavx2 -mfma -mf16c
+cpu_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
+cpu_FLAGS_neon :=
+
+cpu_LEVELS := $(cpu_LEVELS_$(ARCH))
+$(foreach l,$(cpu_LEVELS),$(eval $(BUILD)/plugins/cpu/$(l)/%.o: LEVEL_FLAGS := $(cpu_FLAGS_$(l))))
+LEVELS_ALL += $(foreach l,$(cpu_LEVELS),$(cpu_FLAGS_$(l)))
+
+$(eval $(call plugin,cpu,,$(sort $(wildcard plugins/cpu/*.c $(cpu_LEVELS:%=plugins/cpu/%/*.c))),$(BUILD)/libplain.a))
