@@ -257,7 +257,9 @@ int qvf_logits_best(const float *logits, uint32_t n_vocab, int32_t *ret_id)
         int32_t best = -1;
 
         for (uint32_t i = 0; i < n_vocab; i++)
-                if (logits[i] > largest) { /* NaN loses every comparison */
+                /* A branch that is hardly ever taken is several times as fast here as a conditional move.
+                 * NaN loses. */
+                if (__builtin_expect(logits[i] > largest, 0)) {
                         largest = logits[i];
                         best = (int32_t)i;
                 }
