@@ -46,15 +46,25 @@ uint64_t qvf_row_bytes(enum qvf_dtype dtype, uint32_t columns)
                 enum qvf_dtype dtype;
                 uint32_t block, bytes;
         } formats[] = {
-                { QVF_F32, 1, 4 },      { QVF_F16, 1, 2 },      { QVF_BF16, 1, 2 },     { QVF_I32, 1, 4 },
-                { QVF_I8, 1, 1 },       { QVF_U8, 1, 1 },       { QVF_Q8_0, 32, 34 },   { QVF_Q4_0, 32, 18 },
-                { QVF_Q4_K, 256, 144 }, { QVF_Q6_K, 256, 210 }, { QVF_TQ1_0, 256, 54 }, { QVF_TQ2_0, 256, 66 },
+                { QVF_F32, 1, 4 },
+                { QVF_F16, 1, 2 },
+                { QVF_BF16, 1, 2 },
+                { QVF_I32, 1, 4 },
+                { QVF_I8, 1, 1 },
+                { QVF_U8, 1, 1 },
+                { QVF_Q8_0, 32, 34 },
+                { QVF_Q4_0, 32, 18 },
+                { QVF_Q4_K, 256, 144 },
+                { QVF_Q6_K, 256, 210 },
+                { QVF_TQ1_0, 256, 54 },
+                { QVF_TQ2_0, 256, 66 },
         };
 
         for (size_t i = 0; i < QVF_ARRAY_LENGTH(formats); i++)
                 if (formats[i].dtype == dtype)
-                        return columns % formats[i].block ? 0 :
-                                                            (uint64_t)columns / formats[i].block * formats[i].bytes;
+                        return columns % formats[i].block
+                                               ? 0
+                                               : (uint64_t)columns / formats[i].block * formats[i].bytes;
         return 0;
 }
 
@@ -117,7 +127,8 @@ static uint16_t add_value(struct qvf_builder *builder, const struct qvf_value *v
                 return 0;
         }
         builder->values[builder->n_values] = *value;
-        builder->lifetimes[builder->n_values] = (struct qvf_lifetime){ .bytes = arena_bytes, .first = UINT32_MAX };
+        builder->lifetimes[builder->n_values] =
+                        (struct qvf_lifetime){ .bytes = arena_bytes, .first = UINT32_MAX };
         return (uint16_t)builder->n_values++;
 }
 
@@ -126,7 +137,8 @@ uint16_t qvf_builder_fixed(struct qvf_builder *builder, const struct qvf_value *
         return add_value(builder, value, 0);
 }
 
-uint16_t qvf_builder_temporary(struct qvf_builder *builder, uint32_t rows, uint32_t columns, enum qvf_dtype dtype)
+uint16_t qvf_builder_temporary(
+                struct qvf_builder *builder, uint32_t rows, uint32_t columns, enum qvf_dtype dtype)
 {
         struct qvf_value value = { .rows = rows, .columns = columns, .dtype = dtype, .scale = 1 };
         uint64_t bytes;
@@ -175,7 +187,9 @@ struct qvf_op *qvf_builder_op(struct qvf_builder *builder, enum qvf_op_kind kind
 
         if (builder->failure == 0 && builder->n_ops == builder->ops_capacity) {
                 uint32_t capacity = builder->ops_capacity ? 2 * builder->ops_capacity : 256;
-                struct qvf_op *ops = capacity > MOST_OPS ? NULL : reallocarray(builder->ops, capacity, sizeof(*ops));
+                struct qvf_op *ops = capacity > MOST_OPS
+                                                     ? NULL
+                                                     : reallocarray(builder->ops, capacity, sizeof(*ops));
 
                 if (ops) {
                         builder->ops = ops;

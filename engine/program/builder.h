@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Collects the operations of a program and gives each of its temporary values a place in one arena.
  *
- * The first failure sticks and is returned by qvf_builder_plan(), so that code that emits hundreds of operations
- * needs no check behind each of them. A temporary lives from the first to the last operation that names it. */
+ * The first failure sticks and is returned by qvf_builder_plan(), so that code that emits hundreds of
+ * operations needs no check behind each of them. A temporary lives from the first to the last operation that
+ * names it. */
 #ifndef QVF_ENGINE_PROGRAM_BUILDER_H
 #define QVF_ENGINE_PROGRAM_BUILDER_H
 
@@ -19,16 +20,17 @@ QVF_DEFINE_CLEANUP(struct qvf_builder *, qvf_builder_free)
 /* A value that stands somewhere already. */
 uint16_t qvf_builder_fixed(struct qvf_builder *builder, const struct qvf_value *value);
 /* A value that the planner finds a place for. */
-uint16_t qvf_builder_temporary(struct qvf_builder *builder, uint32_t rows, uint32_t columns, enum qvf_dtype dtype);
+uint16_t qvf_builder_temporary(
+                struct qvf_builder *builder, uint32_t rows, uint32_t columns, enum qvf_dtype dtype);
 /* Keeps a temporary alive to the end of the program, so that the host can read it. */
 void qvf_builder_keep(struct qvf_builder *builder, uint16_t value);
 const struct qvf_value *qvf_builder_value(const struct qvf_builder *builder, uint16_t value);
 
-/* Appends an operation; the operands come from a list that ends where the kind's operands end. The result may be
- * given parameters until the next call: qvf_builder_op(…)->f[0] = 1. Never NULL. */
+/* Appends an operation; the operands come from a list that ends where the kind's operands end. The result
+ * may be given parameters until the next call: qvf_builder_op(…)->f[0] = 1. Never NULL. */
 struct qvf_op *qvf_builder_op(struct qvf_builder *builder, enum qvf_op_kind kind, enum qvf_rows rows,
                 const uint16_t *operands);
-#define QVF_EMIT(builder, kind, rows, ...)                                                                   \
+#define QVF_EMIT(builder, kind, rows, ...)                                                                  \
         qvf_builder_op(builder, QVF_OP_##kind, rows, (const uint16_t[QVF_OP_OPERANDS]){ __VA_ARGS__ })
 
 /* Places the temporaries; the arena must have this many bytes. */

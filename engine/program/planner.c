@@ -9,7 +9,8 @@
 
 static int larger_first(const void *a, const void *b)
 {
-        const struct qvf_lifetime *left = *(struct qvf_lifetime *const *)a, *right = *(struct qvf_lifetime *const *)b;
+        const struct qvf_lifetime *left = *(struct qvf_lifetime *const *)a,
+                                  *right = *(struct qvf_lifetime *const *)b;
 
         if (left->bytes != right->bytes)
                 return left->bytes < right->bytes ? 1 : -1;
@@ -20,7 +21,8 @@ static int larger_first(const void *a, const void *b)
 
 static uint64_t end_of(const struct qvf_lifetime *lifetime)
 {
-        return lifetime->offset + lifetime->bytes; /* bytes are aligned by now, and place() checked the sum */
+        return lifetime->offset +
+               lifetime->bytes; /* bytes are aligned by now, and place() checked the sum */
 }
 
 /* The lowest gap between the placed values that live at the same time; `placed` is sorted by offset. */
@@ -72,8 +74,8 @@ int qvf_plan(struct qvf_lifetime *lifetimes, uint32_t count, uint64_t *ret_arena
                         return -EOVERFLOW;
                 order[n_order++] = &lifetimes[i];
         }
-        /* Large values first leave the small ones to fill the gaps: within a few per cent of the lower bound on
-         * the programs that we make, and simple. */
+        /* Large values first leave the small ones to fill the gaps: within a few per cent of the lower bound
+         * on the programs that we make, and simple. */
         qsort(order, n_order, sizeof(*order), larger_first);
         for (uint32_t i = 0; i < n_order; i++) {
                 int r = place(order[i], placed, i);

@@ -22,8 +22,8 @@
  X(KV_STORE,        5) /* cache[cells,C] F32/F16/Q8_0, x[R,C], position[R], sequence[R], table[S,B] I32:
                           cache[cell] = x[r], cell = table[sequence[r]][p / QVF_KV_BLOCK] * QVF_KV_BLOCK + p % QVF_KV_BLOCK */ \
  X(KV_COPY,         2) /* cache[cells,C], pairs[R,2] I32: block pairs[r][1] of QVF_KV_BLOCK cells = block pairs[r][0] */ \
- X(KV_ROTATE,       4) /* cache[cells,C] of keys, blocks[R,2] I32, frequency[1,D/2], : ROPE by pairs' second number of
-                          positions (may be negative) on each cell of block blocks[r][0]; i0 head size, i1 pairing */ \
+ X(KV_ROTATE,       3) /* cache[cells,C] of keys, turn[R,2] I32, frequency[1,D/2]: the keys of block turn[r][0] turn as in
+                          ROPE (f1 = 1) by turn[r][1] positions, which may be negative; i0 head size, i1 pairing */ \
  /* Forward */ \
  X(ADD,             3) /* y, a, b: y = f0 a + f1 b, R rows */ \
  X(RMSNORM,         3) /* y[R,C], x[R,C], w[1,C]: y = x / sqrt(mean(x²) + f0) * w */ \

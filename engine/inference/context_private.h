@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the context share: context.c makes and ends it, context_run.c runs it. */
+#ifndef QVF_ENGINE_INFERENCE_CONTEXT_PRIVATE_H
+#define QVF_ENGINE_INFERENCE_CONTEXT_PRIVATE_H
+
+#include "engine/inference/context.h"
+#include "engine/inference/kv_blocks.h"
+#include "engine/model/network.h"
+#include "engine/program/planner.h"
+
+#define CONTEXT_PROGRAMS 8 /* kept compiled; the one unused for longest makes room */
+
+struct context_sequence {
+        struct qvf_adapter_choice *adapters;
+        uint32_t n_adapters;
+};
+
+struct context_row { /* what a row of the batch is, before it goes to the device */
+        int32_t id, position, sequence;
+        bool output;
+};
+
+struct context_program {
+        struct qvf_builder *builder; /* owns the description */
+        struct qvf_program *program; /* NULL: a free place */
+        uint32_t rows;
+        const struct qvf_adapter *adapters[QVF_CONTEXT_ADAPTERS_MOST];
+        uint32_t n_adapters;
+        uint64_t last_used;
+};
+
+struct qvf_context {
+        struct qvf_model *model;
+        struct qvf_context_options options;
+        struct qvf_kv_blocks *blocks;
+        uint32_t n_blocks, blocks_per_sequence;
+        struct context_sequence *sequences;
+        struct context_row *rows;
+
+        struct qvf_buffer *io, *arena, **kv_buffers;
+        uint64_t io_bytes, arena_bytes, kv_bytes;
+        struct qvf_value *caches; /* keys of layer 0, values of layer 0, keys of layer 1, … */
+        struct qvf_network_inputs inputs;
+        struct qvf_value logits, hidden, turn, copy;
+        char *host_outputs; /* a copy of io, for devices whose buffers can't be mapped */
+        uint32_t n_outputs;
+
+        struct context_program programs[CONTEXT_PROGRAMS];
+        uint64_t clock;
+};
+
+void qvf_context_drop_programs(struct qvf_context *context);
+/* The compiled program for so many rows under these adapters. */
+int qvf_context_program(struct qvf_context *context, uint32_t rows,
+                const struct qvf_adapter *const *adapters, uint32_t n_adapters,
+                struct context_program **ret_program, struct qvf_error *error);
+
+#endif

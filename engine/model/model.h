@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A base model, brought to one device: its weights as values that programs read, its tokenizer and template.
+ */
+#ifndef QVF_ENGINE_MODEL_MODEL_H
+#define QVF_ENGINE_MODEL_MODEL_H
+
+#include <stdbool.h>
+
+#include "common/cleanup.h"
+#include "engine/files/model_info.h"
+#include "engine/model/compute.h"
+#include "engine/template/chat_template.h"
+#include "engine/tokenizer/tokenizer.h"
+
+/* The matrices of a layer that LoRA may adapt. */
+enum qvf_module {
+        QVF_ATTN_Q,
+        QVF_ATTN_K,
+        QVF_ATTN_V,
+        QVF_ATTN_OUTPUT,
+        QVF_FFN_GATE,
+        QVF_FFN_UP,
+        QVF_FFN_DOWN,
+        QVF_MODULES
+};
+
+const char *qvf_module_name(enum qvf_module module); /* as in tensor names: "attn_q" */
+
+struct qvf_linear {
+        struct qvf_value weight;
+        uint32_t inputs, outputs;
+        bool ternary; /* quantise the input and use MATMUL_TERNARY; else MATMUL */
+        float scale;  /* of a dense weight's output; a ternary one has it in weight.scale */
+};
+
+struct qvf_layer {
+        struct qvf_value attn_norm, attn_sub_norm, ffn_norm,
+                        ffn_sub_norm; /* sub-norms: see info->sub_norms */
+        struct qvf_linear linear[QVF_MODULES];
+};
+
+struct qvf_model {
+        struct qvf_compute compute;
+        struct qvf_gguf *gguf;
+        struct qvf_model_info *info;
+        struct qvf_tokenizer *tokenizer;
+        struct qvf_chat_template *chat_template; /* NULL: the file has none */
+        struct qvf_layer *layers;
+        struct qvf_value embedding, output_norm, head, rope_frequency;
+        float head_scale, rope_magnitude;
+        struct qvf_buffer **buffers;
+        uint32_t n_buffers, buffers_capacity;
+        uint64_t mapped_bytes; /* of the file that are used as they stand */
+        uint64_t device_bytes; /* what was made beside them: packed, recovered and converted weights */
+};
+
+/* Takes over `gguf`, also when it fails. The compute device must outlive the model. */
+int qvf_model_new(struct qvf_gguf *gguf, const struct qvf_compute *compute, struct qvf_model **ret_model,
+                struct qvf_error *error);
+int qvf_model_open(const char *path, const struct qvf_compute *compute, struct qvf_model **ret_model,
+                struct qvf_error *error);
+struct qvf_model *qvf_model_free(struct qvf_model *model);
+QVF_DEFINE_CLEANUP(struct qvf_model *, qvf_model_free)
+
+/* The template with this model's special tokens, or the plain one (said so in the log, once). */
+int qvf_model_chat(struct qvf_model *model, const struct qvf_chat_message *messages, size_t n_messages,
+                bool add_generation_prompt, struct qvf_text *out, struct qvf_error *error);
+
+#endif
