@@ -5,7 +5,13 @@
  * use at run time (qvf_op.rows says which argument gives it), C a number of columns. Operands stand in the order
  * of the list below, results first; an operand in brackets may be QVF_NONE. An element-wise result may be
  * the same value as an input; a matrix product's may not. f0… and i0… are qvf_op.f and qvf_op.i. "flat" means that
- * the matrix is taken as one run of rows × columns numbers. ACC: with QVF_ACCUMULATE the result is added to y. */
+ * the matrix is taken as one run of rows × columns numbers. ACC: with QVF_ACCUMULATE the result is added to y.
+ *
+ * Of a matrix W "of any dtype" (F32, F16, BF16, Q8_0, Q6_K, Q4_0, Q4_K, TQ1_0, TQ2_0) the ternary ones are the codes
+ * times W.scale (and times the block's scale with block_scales); of the others W.scale means nothing.
+ * An index that its table lacks (a word, a row, a sequence, a position, a block; negative ones too) is passed over:
+ * nothing is stored, a row that was to be read is zeros, ATTENTION does not look there (nowhere to look: zeros).
+ * A number becomes Q8_0 so: m = max|x| of 32, scale = f16(m / 127), q = rint(x * (127 / m)), half to even. */
 #ifndef QVF_OPS_H
 #define QVF_OPS_H
 
@@ -40,7 +46,8 @@
  X(GATE,            3) /* y, g, u: y = act(g) u, R rows; i0: 0 SiLU, 1 ReLU squared */ \
  X(TOP_K,           3) /* value[R,K], id[R,K] I32, x[R,C]: the K largest of each row, largest first, smaller index first */ \
  /* Training: forward */ \
- X(DROPOUT,         2) /* y, x: y = keep ? x / (1 - f0) : 0, R rows; keep = qvf_dropout_keeps(…) below; i0 stream */ \
+ X(DROPOUT,         2) /* y, x: y = keep ? x / (1 - f0) : 0, R rows; keep = qvf_dropout_hash(args.seed,
+                          i0, index in the matrix) >= f0 · 2³² */ \
  X(ATTENTION_TRAIN, 6) /* y[R,C], lse[R,H], q[R,C], k[R,K], v[R,K], first[R] I32: row r looks at rows first[r] to r;
                           i0 head size, f0 scale; lse = log of the sum of exp(score) */ \
  X(HEAD_LOSS,       7) /* loss[R,1], [dx[R,C]], [best[R,1] I32], scratch flat, x[R,C], W[V,C] of any dtype, target[R] I32:
@@ -58,7 +65,9 @@
  X(ADAMW,           7) /* p, g, m, v flat, norm2[1,1], [m_scale], [v_scale]: with n = sqrt(norm2), nothing if n is not finite;
                           g' = g * min(1, args.clip / n) (args.clip 0: g); m += (1-f0)(g'-m); v += (1-f1)(g'²-v);
                           p -= args.learning_rate * (m/(1-f0^step) / (sqrt(v/(1-f1^step)) + f2) + f3 p); step = args.step.
-                          m, v of U8: block-wise 8 bit with a scale for each QVF_STATE_BLOCK numbers */
+                          m, v of U8: block-wise 8 bit with a scale for each QVF_STATE_BLOCK numbers, the largest |m|
+                          or v among them: m = sign(k) (k/127)² scale, k an int8; v = (k/255)⁴ scale, k at least 1 where
+                          v > 0 */
 /* clang-format on */
 
 enum qvf_op_kind {
@@ -77,12 +86,12 @@ enum qvf_op_kind {
 enum qvf_op_flags { QVF_ACCUMULATE = 1 };
 
 enum qvf_rows { /* where R comes from */
-        QVF_ROWS_ALL,    /* the rows of the first operand that has more than the others need: its declared rows */
+        QVF_ROWS_ALL,    /* the declared rows of the first operand that has R rows in the list above */
         QVF_ROWS_INPUT,  /* args.rows */
         QVF_ROWS_OUTPUT, /* args.output_rows */
 };
 
-/* DROPOUT keeps element `index` of stream `stream` when this hash of them is at least p · 2³². */
+/* DROPOUT keeps element `index` of stream `stream` when this hash of them is at least f0 · 2³². */
 static inline uint32_t qvf_dropout_hash(uint64_t seed, uint32_t stream, uint32_t index)
 {
         uint32_t h = (uint32_t)seed ^ (stream * 0x9e3779b9u);
