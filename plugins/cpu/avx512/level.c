@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The AVX-512 level: x86-64 with AVX-512 F, BW, DQ, VL and VNNI. What stands here is entered only where
+ * available() said yes. */
+#include "plugins/cpu/avx512/kernels.h"
+
+static bool available(void)
+{
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma");
+}
+
+#define ENTRY(name)                                                                                         \
+        {                                                                                                   \
+                { cpu_avx512_##name, cpu_avx512_##name##_scratch }, cpu_avx512_##name##_supports            \
+        }
+
+extern const struct cpu_level cpu_level_avx512;
+
+const struct cpu_level cpu_level_avx512 = {
+        .name = "avx512",
+        .available = available,
+        .entries = {
+                [QVF_OP_MATMUL_TERNARY] = ENTRY(matmul_ternary),
+        },
+};

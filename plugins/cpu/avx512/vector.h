@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small pieces that the kernels of this level share. */
+#ifndef QVF_PLUGINS_CPU_AVX512_VECTOR_H
+#define QVF_PLUGINS_CPU_AVX512_VECTOR_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define LINE 64u /* bytes of a vector and of a cache line */
+
+/* A loop whose bounds are constants once it is inlined; its arrays then live in registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+static inline size_t round_up(size_t value, size_t multiple)
+{
+        return (value + multiple - 1) / multiple * multiple;
+}
+
+/* m[i] dword j becomes m[j] dword i. */
+static ALWAYS_INLINE void transpose_dwords(__m512i m[16])
+{
+        __m512i t[16];
+
+        UNROLL
+        for (int i = 0; i < 16; i += 2) {
+                t[i] = _mm512_unpacklo_epi32(m[i], m[i + 1]);
+                t[i + 1] = _mm512_unpackhi_epi32(m[i], m[i + 1]);
+        }
+        UNROLL
+        for (int i = 0; i < 16; i += 4) {
+                m[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+                m[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+                m[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+                m[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+        }
+        /* m[4g + c] holds column c + 4·lane of rows 4g … 4g + 3 */
+        UNROLL
+        for (int c = 0; c < 4; c++) {
+                t[c] = _mm512_shuffle_i32x4(m[c], m[4 + c], 0x88);
+                t[4 + c] = _mm512_shuffle_i32x4(m[c], m[4 + c], 0xdd);
+                t[8 + c] = _mm512_shuffle_i32x4(m[8 + c], m[12 + c], 0x88);
+                t[12 + c] = _mm512_shuffle_i32x4(m[8 + c], m[12 + c], 0xdd);
+        }
+        UNROLL
+        for (int c = 0; c < 4; c++) {
+                m[c] = _mm512_shuffle_i32x4(t[c], t[8 + c], 0x88);
+                m[8 + c] = _mm512_shuffle_i32x4(t[c], t[8 + c], 0xdd);
+                m[4 + c] = _mm512_shuffle_i32x4(t[4 + c], t[12 + c], 0x88);
+                m[12 + c] = _mm512_shuffle_i32x4(t[4 + c], t[12 + c], 0xdd);
+        }
+}
+
+static ALWAYS_INLINE int32_t sum_bytes(const int8_t *bytes, size_t count) /* count: a multiple of 64 */
+{
+        __m512i sum = _mm512_setzero_si512();
+
+        for (size_t i = 0; i < count; i += LINE)
+                sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1), _mm512_loadu_si512(bytes + i));
+        return _mm512_reduce_add_epi32(sum);
+}
+
+#endif
