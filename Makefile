@@ -28,8 +28,7 @@ TARGET := --target=$(patsubst %-,%,$(notdir $(CROSS)))
 endif
 endif
 COMPILER := $(shell $(CC) --version 2>/dev/null | head -n 1)
-TRIPLET := $(shell $(CC) $(TARGET) -dumpmachine 2>/dev/null)
-ARCH := $(firstword $(subst -, ,$(TRIPLET)))
+ARCH := $(firstword $(subst -, ,$(shell $(CC) $(TARGET) -dumpmachine 2>/dev/null)))
 
 WARN := -Wall -Wextra -Wvla -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
         -Wwrite-strings -Wundef -Wformat=2

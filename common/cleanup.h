@@ -10,10 +10,10 @@
 #define _cleanup_(function) __attribute__((cleanup(function)))
 
 /* Defines NAMEp(), which a _cleanup_ attribute can call, from a NAME() that takes NULL. */
-#define QVF_DEFINE_CLEANUP(type, name)                                                                       \
-        static inline void name##p(type *thing)                                                              \
-        {                                                                                                    \
-                name(*thing);                                                                                \
+#define QVF_DEFINE_CLEANUP(type, name)                                                                      \
+        static inline void name##p(type *thing)                                                             \
+        {                                                                                                   \
+                name(*thing);                                                                               \
         }
 
 static inline void qvf_freep(void *pointer)
@@ -21,7 +21,7 @@ static inline void qvf_freep(void *pointer)
         free(*(void **)pointer);
 }
 
-static inline void qvf_closep(int *fd)
+static inline void qvf_closep(const int *fd)
 {
         if (*fd >= 0)
                 close(*fd);
@@ -38,11 +38,11 @@ static inline void qvf_fclosep(FILE **file)
 #define _cleanup_fclose_ _cleanup_(qvf_fclosep)
 
 /* Moves a pointer out of a variable that a clean-up would free. */
-#define QVF_TAKE(pointer)                                                                                    \
-        ({                                                                                                   \
-                __typeof__(pointer) taken_ = (pointer);                                                      \
-                (pointer) = NULL;                                                                            \
-                taken_;                                                                                      \
+#define QVF_TAKE(pointer)                                                                                   \
+        ({                                                                                                  \
+                __typeof__(pointer) taken_ = (pointer);                                                     \
+                (pointer) = NULL;                                                                           \
+                taken_;                                                                                     \
         })
 
 #endif

@@ -119,7 +119,8 @@ size_t qvf_utf8_decode(const char *bytes, size_t length, uint32_t *ret_codepoint
                         return 0;
                 codepoint = codepoint << 6 | (in[i] & 0x3f);
         }
-        if (codepoint < smallest[size] || codepoint > 0x10ffff || (codepoint >= 0xd800 && codepoint < 0xe000))
+        if (codepoint < smallest[size] || codepoint > 0x10ffff ||
+                        (codepoint >= 0xd800 && codepoint < 0xe000))
                 return 0;
         *ret_codepoint = codepoint;
         return size;

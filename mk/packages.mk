@@ -7,7 +7,7 @@ ifneq ($(origin PKG_CONFIG),undefined)
 else ifneq ($(CROSS_PKG_CONFIG),)
 PKG_CONFIG := $(CROSS_PKG_CONFIG)
 else ifneq ($(CROSS),)
-PKG_CONFIG := PKG_CONFIG_LIBDIR=/usr/lib/$(TRIPLET)/pkgconfig:/usr/share/pkgconfig pkg-config
+PKG_CONFIG := PKG_CONFIG_LIBDIR=/usr/lib/$(patsubst %-,%,$(notdir $(CROSS)))/pkgconfig:/usr/share/pkgconfig pkg-config
 else
 PKG_CONFIG := pkg-config
 endif

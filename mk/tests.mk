@@ -27,9 +27,12 @@ TEST_LIMIT_S ?= 300
 ## make tests           build the tests without running them
 tests: $(TEST_PROGRAMS)
 
+# For a cross build: EMULATOR='qemu-aarch64 -L /usr/aarch64-linux-gnu'
+EMULATOR ?=
+
 ## make check           build and run all tests (T=gguf: those whose path holds "gguf")
 check: all tests
-	$(Q)TEST_JOBS=$(TEST_JOBS) TEST_LIMIT_S=$(TEST_LIMIT_S) tests/run-tests $(BUILD) $(TEST_CHOSEN)
+	$(Q)EMULATOR='$(EMULATOR)' TEST_JOBS=$(TEST_JOBS) TEST_LIMIT_S=$(TEST_LIMIT_S) tests/run-tests $(BUILD) $(TEST_CHOSEN)
 
 ## make asan            the same under AddressSanitizer and UBSan, in build-asan/
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

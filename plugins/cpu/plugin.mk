@@ -12,7 +12,7 @@ cpu_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfm
 cpu_FLAGS_neon :=
 
 cpu_LEVELS := $(cpu_LEVELS_$(ARCH))
-$(foreach l,$(cpu_LEVELS),$(eval $(BUILD)/plugins/cpu/$(l)/%.o: LEVEL_FLAGS := $(cpu_FLAGS_$(l))))
+$(foreach l,$(cpu_LEVELS),$(eval $(BUILD)/plugins/cpu/$(l)/%: LEVEL_FLAGS := $(cpu_FLAGS_$(l))))
 LEVELS_ALL += $(foreach l,$(cpu_LEVELS),$(cpu_FLAGS_$(l)))
 
 $(eval $(call plugin,cpu,,$(sort $(wildcard plugins/cpu/*.c $(cpu_LEVELS:%=plugins/cpu/%/*.c))),$(BUILD)/libplain.a))

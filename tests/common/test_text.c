@@ -17,15 +17,17 @@ START_TEST(utf8_round_trip)
                 if (codepoint >= 0xd800 && codepoint < 0xe000)
                         continue;
                 length = qvf_utf8_encode(codepoint, bytes);
-                ck_assert_uint_eq(qvf_utf8_decode(bytes, length, &back), length);
-                ck_assert_uint_eq(back, codepoint);
+                /* Each ck_assert writes to a pipe: a million of them take a minute on a slow machine. */
+                if (qvf_utf8_decode(bytes, length, &back) != length || back != codepoint)
+                        ck_abort_msg("U+%04X came back as U+%04X", codepoint, back);
         }
 }
 END_TEST
 
 START_TEST(utf8_rejects)
 {
-        static const char *const bad[] = { "\x80", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xe2\x82" };
+        static const char *const bad[] = { "\x80", "\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80",
+                "\xf5\x80\x80\x80", "\xe2\x82" };
         uint32_t codepoint;
 
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
