@@ -10,10 +10,9 @@
 #include "plugins/cpu/avx512/ternary.h"
 
 #define DECODE_ROWS 4u /* up to here the weights are read without a panel */
-#define DECODE_BYTES                                                                                        \
-        32768u /* of weights handed out at a time: long enough for the prefetcher, short enough to share */
-#define TILE_ROWS 12u       /* rows of q in a tile: with 2 vectors of weights they fill 24 of 32 registers */
-#define PANEL_ROWS 64u      /* rows of weights in a panel */
+#define AHEAD 16384u   /* bytes that decode prefetches ahead: by itself the hardware follows rows too late */
+#define TILE_ROWS 12u  /* rows of q in a tile: with 2 vectors of weights they fill 24 of 32 registers */
+#define PANEL_ROWS 64u /* rows of weights in a panel */
 #define PANEL_COLUMNS 8192u /* a panel is 512 KiB at most: half of a common L2 */
 
 struct product { /* the operands by their names */
@@ -25,6 +24,7 @@ struct product { /* the operands by their names */
         uint32_t rows, outputs, columns, blocks;
         size_t row_bytes;
         float weight_scale;
+        uintptr_t end; /* of the weights that this thread reads: decode prefetches no further */
 };
 
 static struct product product_of(const struct cpu_call *call)
@@ -46,6 +46,18 @@ static struct product product_of(const struct cpu_call *call)
         };
 }
 
+struct decoded_rows { /* of q, as decode reads them */
+        const int8_t *q;
+        int32_t sums[DECODE_ROWS];
+};
+
+static ALWAYS_INLINE void fetch_ahead(const struct product *p, const uint8_t *weights)
+{
+        uintptr_t ahead = (uintptr_t)weights + AHEAD;
+
+        _mm_prefetch((const char *)(ahead < p->end ? ahead : p->end), _MM_HINT_T0);
+}
+
 /* The bytes of q that meet digit n of a TQ2_0 block. */
 static ALWAYS_INLINE __m512i tq2_partner(const int8_t *q, unsigned n)
 {
@@ -59,25 +71,30 @@ static ALWAYS_INLINE __m512i tq2_partner(const int8_t *q, unsigned n)
 static ALWAYS_INLINE void tq2_dots(const struct product *p, uint32_t output, const int8_t *q,
                 const unsigned W, const unsigned R, __m512i sums[])
 {
-        const uint8_t *weights = p->weights + output * p->row_bytes;
+        const uint8_t *next = p->weights + output * p->row_bytes;
+        uint32_t blocks = p->blocks, columns = p->columns;
+        size_t row_bytes = p->row_bytes;
         __m512i acc[16];
 
         UNROLL
         for (unsigned i = 0; i < W * R * 4; i++)
                 acc[i] = _mm512_setzero_si512();
-        for (uint32_t b = 0; b < p->blocks; b++) {
+        for (uint32_t b = 0; b < blocks; b++) {
                 __m512i block[4];
 
                 UNROLL
-                for (unsigned w = 0; w < W; w++)
-                        block[w] = load_tq2(weights + w * p->row_bytes + (size_t)b * TQ2_BLOCK);
+                for (unsigned w = 0; w < W; w++) {
+                        fetch_ahead(p, next + w * row_bytes);
+                        block[w] = load_tq2(next + w * row_bytes);
+                }
+                next += TQ2_BLOCK;
                 UNROLL
                 for (unsigned n = 0; n < 4; n++) {
                         __m512i mask = _mm512_set1_epi8((char)(3u << 2 * n));
 
                         UNROLL
                         for (unsigned r = 0; r < R; r++) {
-                                __m512i partner = tq2_partner(q + (size_t)r * p->columns, n);
+                                __m512i partner = tq2_partner(q + (size_t)r * columns, n);
 
                                 UNROLL
                                 for (unsigned w = 0; w < W; w++)
@@ -103,27 +120,30 @@ static ALWAYS_INLINE void tq2_dots(const struct product *p, uint32_t output, con
 static ALWAYS_INLINE void tq1_dots(const struct product *p, uint32_t output, const int8_t *partners,
                 const unsigned W, const unsigned R, __m512i sums[])
 {
-        const uint8_t *weights = p->weights + output * p->row_bytes;
-        __m512i acc[4], next[4];
+        const uint8_t *next = p->weights + output * p->row_bytes;
+        uint32_t blocks = p->blocks;
+        size_t row_bytes = p->row_bytes, q_bytes = (size_t)blocks * TQ1_DIGITS * LINE;
+        __m512i acc[4], following[4];
 
         UNROLL
         for (unsigned i = 0; i < W * R; i++)
-                acc[i] = next[i] = _mm512_setzero_si512();
-        for (uint32_t b = 0; b < p->blocks; b++) {
+                acc[i] = following[i] = _mm512_setzero_si512();
+        for (uint32_t b = 0; b < blocks; b++) {
                 __m512i t[4];
 
                 UNROLL
-                for (unsigned w = 0; w < W; w++)
-                        t[w] = load_tq1(weights + w * p->row_bytes + (size_t)b * TQ1_BLOCK);
+                for (unsigned w = 0; w < W; w++) {
+                        fetch_ahead(p, next + w * row_bytes);
+                        t[w] = load_tq1(next + w * row_bytes);
+                }
+                next += TQ1_BLOCK;
                 UNROLL
                 for (unsigned n = 0; n < TQ1_DIGITS; n++) {
                         __m512i partner[4];
 
                         UNROLL
                         for (unsigned r = 0; r < R; r++)
-                                partner[r] = _mm512_load_si512(
-                                                partners +
-                                                (((size_t)r * p->blocks + b) * TQ1_DIGITS + n) * LINE);
+                                partner[r] = _mm512_load_si512(partners + r * q_bytes + n * LINE);
                         UNROLL
                         for (unsigned w = 0; w < W; w++) {
                                 __m512i tripled = _mm512_add_epi8(t[w], _mm512_add_epi8(t[w], t[w]));
@@ -132,18 +152,19 @@ static ALWAYS_INLINE void tq1_dots(const struct product *p, uint32_t output, con
                                 for (unsigned r = 0; r < R; r++) {
                                         acc[w * R + r] = _mm512_dpbusd_epi32(
                                                         acc[w * R + r], t[w], partner[r]);
-                                        next[w * R + r] = _mm512_dpbusd_epi32(
-                                                        next[w * R + r], tripled, partner[r]);
+                                        following[w * R + r] = _mm512_dpbusd_epi32(
+                                                        following[w * R + r], tripled, partner[r]);
                                 }
                                 t[w] = tripled;
                         }
                 }
+                partners += TQ1_DIGITS * LINE;
         }
         UNROLL
         for (unsigned i = 0; i < W * R; i++) {
                 __m512i tripled = _mm512_add_epi32(acc[i], _mm512_add_epi32(acc[i], acc[i]));
 
-                sums[i] = _mm512_srai_epi32(_mm512_sub_epi32(tripled, next[i]), 8);
+                sums[i] = _mm512_srai_epi32(_mm512_sub_epi32(tripled, following[i]), 8);
         }
 }
 
@@ -183,43 +204,51 @@ static ALWAYS_INLINE __m128i sum_lanes(const __m512i v[4])
         return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
 }
 
-/* Outputs [begin, end) of all rows: W at a time, the rest one by one. */
-static ALWAYS_INLINE void decode_outputs(const struct product *p, const int8_t *q, const int32_t *q_sums,
-                uint32_t begin, uint32_t end, const unsigned W, const unsigned R)
+/* Outputs [begin, end) of all rows, W at a time; W · R is at most 4. Says where it ended: less than W are
+ * left. Of TQ2_0 two weight rows side by side hide the latencies and leave registers free, TQ1_0's longer
+ * chains want four. */
+static ALWAYS_INLINE uint32_t decode_outputs(const struct product *p, const struct decoded_rows *rows,
+                uint32_t begin, uint32_t end, const uint32_t dtype, const unsigned W, const unsigned R)
 {
-        for (uint32_t n = begin; n + W <= end; n += W) {
+        const unsigned side = dtype == QVF_TQ2_0 && W > 2 ? 2 : W;
+        uint32_t n = begin;
+
+        for (; n + W <= end; n += W) {
                 __m512i sums[4] = { _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
                         _mm512_setzero_si512() };
                 int32_t dots[4];
 
-                if (p->dtype == QVF_TQ2_0)
-                        tq2_dots(p, n, q, W, R, sums);
-                else
-                        tq1_dots(p, n, q, W, R, sums);
+                UNROLL
+                for (unsigned w = 0; w < W; w += side) {
+                        if (dtype == QVF_TQ2_0)
+                                tq2_dots(p, n + w, rows->q, side, R, sums + w * R);
+                        else
+                                tq1_dots(p, n + w, rows->q, side, R, sums + w * R);
+                }
                 _mm_storeu_si128((__m128i *)dots, sum_lanes(sums));
                 UNROLL
                 for (unsigned i = 0; i < W * R; i++)
                         p->y[(size_t)(i % R) * p->outputs + n + i / R] =
-                                        p->weight_scale * p->scale[i % R] * (float)(dots[i] - q_sums[i % R]);
+                                        p->weight_scale * p->scale[i % R] *
+                                        (float)(dots[i] - rows->sums[i % R]);
         }
+        return n;
 }
 
-static void decode_range(const struct product *p, const int8_t *q, const int32_t *q_sums, uint32_t begin,
-                uint32_t end)
+static ALWAYS_INLINE void decode_range(const struct product *p, const struct decoded_rows *rows,
+                uint32_t begin, uint32_t end, const uint32_t dtype)
 {
-        uint32_t whole = begin + (end - begin) / 4 * 4, pairs = begin + (end - begin) / 2 * 2;
-
         switch (p->rows) {
         case 1:
-                decode_outputs(p, q, q_sums, begin, end, 4, 1);
-                decode_outputs(p, q, q_sums, whole, end, 1, 1);
+                begin = decode_outputs(p, rows, begin, end, dtype, 4, 1);
+                decode_outputs(p, rows, begin, end, dtype, 1, 1);
                 break;
         case 2:
-                decode_outputs(p, q, q_sums, begin, end, 2, 2);
-                decode_outputs(p, q, q_sums, pairs, end, 1, 2);
+                begin = decode_outputs(p, rows, begin, end, dtype, 2, 2);
+                decode_outputs(p, rows, begin, end, dtype, 1, 2);
                 break;
-        case 3: decode_outputs(p, q, q_sums, begin, end, 1, 3); break;
-        default: decode_outputs(p, q, q_sums, begin, end, 1, 4); break;
+        case 3: decode_outputs(p, rows, begin, end, dtype, 1, 3); break;
+        default: decode_outputs(p, rows, begin, end, dtype, 1, 4); break;
         }
 }
 
@@ -228,27 +257,25 @@ static size_t decode_scratch(const struct product *p) /* of one thread */
         return p->dtype == QVF_TQ2_0 ? 0 : (size_t)DECODE_ROWS * p->blocks * TQ1_DIGITS * LINE;
 }
 
-static void decode(const struct cpu_call *call, const struct product *p)
+static void decode(const struct cpu_call *call, struct product *p)
 {
-        uint32_t chunk = (uint32_t)round_up(DECODE_BYTES / p->row_bytes + 1, 4);
-        const int8_t *q = p->q;
-        int32_t q_sums[DECODE_ROWS];
+        struct decoded_rows rows = { .q = p->q };
+        uint32_t begin, end;
 
+        cpu_share(call, p->outputs, 4, &begin, &end);
+        if (begin == end)
+                return;
+        p->end = (uintptr_t)(p->weights + end * p->row_bytes) - 1;
         for (uint32_t r = 0; r < p->rows; r++)
-                q_sums[r] = sum_bytes(p->q + (size_t)r * p->columns, p->columns);
-        if (p->dtype != QVF_TQ2_0) {
+                rows.sums[r] = sum_bytes(p->q + (size_t)r * p->columns, p->columns);
+        if (p->dtype == QVF_TQ2_0) {
+                decode_range(p, &rows, begin, end, QVF_TQ2_0);
+        } else {
                 int8_t *partners = (int8_t *)call->scratch + call->thread * decode_scratch(p);
 
                 tq1_partners(p, partners);
-                q = partners;
-        }
-        for (;;) {
-                uint64_t begin = (uint64_t)cpu_next(call) * chunk;
-
-                if (begin >= p->outputs)
-                        break;
-                decode_range(p, q, q_sums, (uint32_t)begin,
-                                begin + chunk < p->outputs ? (uint32_t)begin + chunk : p->outputs);
+                rows.q = partners;
+                decode_range(p, &rows, begin, end, QVF_TQ1_0);
         }
 }
 

@@ -30,19 +30,28 @@ static ALWAYS_INLINE bool scale_is_zero(const uint8_t *scale)
         return (uint16_t)(half << 1) == 0;
 }
 
+/* Keeps a compiler from copying what follows into both ways of the rare branch before it. */
+#define keep_together(vector) __asm__("" : "+v"(vector))
+
 static ALWAYS_INLINE __m512i load_tq2(const uint8_t *block)
 {
+        __m512i codes = _mm512_loadu_si512(block);
+
         if (__builtin_expect(scale_is_zero(block + TQ2_SCALE), 0))
-                return _mm512_set1_epi8(0x55);
-        return _mm512_loadu_si512(block);
+                codes = _mm512_set1_epi8(0x55);
+        keep_together(codes);
+        return codes;
 }
 
 /* The 52 bytes of digits; 128 is what 1 1 1 1 1 is stored as. */
 static ALWAYS_INLINE __m512i load_tq1(const uint8_t *block)
 {
+        __m512i bytes = _mm512_maskz_loadu_epi8(0xfffffffffffffull, block);
+
         if (__builtin_expect(scale_is_zero(block + TQ1_SCALE), 0))
-                return _mm512_set1_epi8((char)128);
-        return _mm512_maskz_loadu_epi8(0xfffffffffffffull, block);
+                bytes = _mm512_set1_epi8((char)128);
+        keep_together(bytes);
+        return bytes;
 }
 
 /* Panel of 16 rows: columns / 4 vectors, vector k holding 4 codes (of columns 4k … 4k + 3) of each row. */
