@@ -15,4 +15,9 @@ cpu_LEVELS := $(cpu_LEVELS_$(ARCH))
 $(foreach l,$(cpu_LEVELS),$(eval $(BUILD)/plugins/cpu/$(l)/%: LEVEL_FLAGS := $(cpu_FLAGS_$(l))))
 LEVELS_ALL += $(foreach l,$(cpu_LEVELS),$(cpu_FLAGS_$(l)))
 
-$(eval $(call plugin,cpu,,$(sort $(wildcard plugins/cpu/*.c $(cpu_LEVELS:%=plugins/cpu/%/*.c))),$(BUILD)/libplain.a))
+# level.c lists the levels that are there.
+cpu_HAVE := $(foreach l,$(cpu_LEVELS),$(if $(wildcard plugins/cpu/$(l)/level.c),-DQVF_CPU_HAVE_$(shell echo $(l) | tr a-z A-Z)))
+$(BUILD)/plugins/cpu/level.o: LEVEL_FLAGS := $(cpu_HAVE)
+LEVELS_ALL += $(cpu_HAVE)
+
+$(eval $(call plugin,cpu,,$(sort $(wildcard plugins/cpu/*.c plugins/common/*.c $(cpu_LEVELS:%=plugins/cpu/%/*.c))),$(BUILD)/libplain.a))
