@@ -89,7 +89,7 @@ struct qvf_builder *qvf_builder_free(struct qvf_builder *builder)
         return NULL;
 }
 
-static void fail(struct qvf_builder *builder, int code)
+void qvf_builder_fail(struct qvf_builder *builder, int code)
 {
         if (builder->failure == 0)
                 builder->failure = code;
@@ -123,7 +123,7 @@ static uint16_t add_value(struct qvf_builder *builder, const struct qvf_value *v
         else if (builder->n_values == builder->values_capacity)
                 r = grow_values(builder);
         if (r < 0) {
-                fail(builder, r);
+                qvf_builder_fail(builder, r);
                 return 0;
         }
         builder->values[builder->n_values] = *value;
@@ -137,14 +137,14 @@ uint16_t qvf_builder_fixed(struct qvf_builder *builder, const struct qvf_value *
         return add_value(builder, value, 0);
 }
 
-uint16_t qvf_builder_temporary(
-                struct qvf_builder *builder, uint32_t rows, uint32_t columns, enum qvf_dtype dtype)
+uint16_t qvf_builder_temporary(struct qvf_builder *builder, uint32_t rows, uint32_t columns,
+                enum qvf_dtype dtype)
 {
         struct qvf_value value = { .rows = rows, .columns = columns, .dtype = dtype, .scale = 1 };
         uint64_t bytes;
 
         if (!qvf_mul_u64(qvf_row_bytes(dtype, columns), rows, &bytes) || bytes == 0) {
-                fail(builder, -EOVERFLOW);
+                qvf_builder_fail(builder, -EOVERFLOW);
                 return 0;
         }
         return add_value(builder, &value, bytes);
@@ -170,7 +170,7 @@ static void touch(struct qvf_builder *builder, uint16_t value, uint32_t op)
         if (value == QVF_NONE)
                 return;
         if (value >= builder->n_values) {
-                fail(builder, -EINVAL);
+                qvf_builder_fail(builder, -EINVAL);
                 return;
         }
         lifetime = &builder->lifetimes[value];
@@ -195,7 +195,7 @@ struct qvf_op *qvf_builder_op(struct qvf_builder *builder, enum qvf_op_kind kind
                         builder->ops = ops;
                         builder->ops_capacity = capacity;
                 } else {
-                        fail(builder, capacity > MOST_OPS ? -E2BIG : -ENOMEM);
+                        qvf_builder_fail(builder, capacity > MOST_OPS ? -E2BIG : -ENOMEM);
                 }
         }
         if (builder->failure < 0)
