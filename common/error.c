@@ -6,6 +6,8 @@
 
 #include "common/text.h"
 
+#undef qvf_error_set
+
 /* Names and values quoted in a message come from files: keep them from steering a terminal or a log. */
 static void keep_printable(char *text)
 {

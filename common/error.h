@@ -15,6 +15,11 @@ struct qvf_error {
 int qvf_error_set(struct qvf_error *error, int code, const char *format, ...)
                 __attribute__((format(printf, 3, 4)));
 
+#ifdef __clang_analyzer__
+/* The analyzer looks at one file at a time: this tells it which code comes back. */
+#define qvf_error_set(error, code, ...) (qvf_error_set(error, code, __VA_ARGS__), (code))
+#endif
+
 /* Puts "where: " before the text that is already there, and returns the error's code. */
 int qvf_error_prefix(struct qvf_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

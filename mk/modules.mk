@@ -32,7 +32,8 @@ $(eval $(call module,engine,json-c))
 $(eval $(call module,bench,json-c))
 
 # Where numbers from outside are turned into sizes, a conversion that could lose bits is an error.
-$(BUILD)/common/%.o: ROOM_FLAGS := -Wconversion
+STRICT_ROOMS := common engine/files engine/program engine/sampling engine/tokenizer
+$(foreach r,$(STRICT_ROOMS),$(BUILD)/$(r)/%.o): ROOM_FLAGS := -Wconversion
 
 # The compiled-in plugin folder depends on PREFIX: only the sources that name it are told, and rebuilt for another.
 PATH_SOURCES := $(shell grep -rlw QVF_PLUGIN_DIR --include='*.c' common engine bench tests 2>/dev/null)

@@ -95,7 +95,7 @@ static int32_t find(const struct qvf_kv_blocks *self, uint64_t parent, const int
 
         while (at != NOBODY && (self->blocks[at].parent_serial != parent ||
                                                memcmp(self->blocks[at].tokens, tokens,
-                                                               sizeof(self->blocks[at].tokens))))
+                                                               sizeof(self->blocks[at].tokens)) != 0))
                 at = self->blocks[at].next_in_bucket;
         return at;
 }

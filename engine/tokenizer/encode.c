@@ -79,7 +79,6 @@ static int encode_text(struct encoder *encoder, const char *text, size_t length,
                         r = encode_part(encoder, text + position, end - position, first);
                         if (r < 0)
                                 return r;
-                        first = false;
                 }
                 if (!found)
                         break;

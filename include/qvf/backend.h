@@ -109,29 +109,35 @@ struct qvf_backend {
         char version[32];
 
         /* Fills up to `capacity` infos, the best device first. Must work without opening anything for long. */
-        int (*probe)(const struct qvf_host *host, struct qvf_device_info *infos, uint32_t capacity, uint32_t *ret_count);
-        int (*device_open)(const struct qvf_host *host, uint32_t index, const struct qvf_device_options *options,
-                        struct qvf_device **ret_device);
+        int (*probe)(const struct qvf_host *host, struct qvf_device_info *infos, uint32_t capacity,
+                        uint32_t *ret_count);
+        int (*device_open)(const struct qvf_host *host, uint32_t index,
+                        const struct qvf_device_options *options, struct qvf_device **ret_device);
         void (*device_close)(struct qvf_device *device); /* buffers and programs are gone by then */
         /* Readable when a run ended or paused; wait() with time-out 0 then says which, and clears it. */
         int (*event_fd)(struct qvf_device *device);
 
-        int (*buffer_new)(struct qvf_device *device, uint64_t bytes, struct qvf_buffer **ret_buffer); /* zeroed */
+        /* Zeroed. */
+        int (*buffer_new)(struct qvf_device *device, uint64_t bytes, struct qvf_buffer **ret_buffer);
         /* Uses host memory as it stands, without a copy; -ENOTSUP where the device can't. Read-only memory is fine
          * for weights. */
-        int (*buffer_import)(struct qvf_device *device, const void *memory, uint64_t bytes, struct qvf_buffer **ret_buffer);
+        int (*buffer_import)(struct qvf_device *device, const void *memory, uint64_t bytes,
+                        struct qvf_buffer **ret_buffer);
         void (*buffer_free)(struct qvf_buffer *buffer);
         int (*buffer_upload)(struct qvf_buffer *buffer, uint64_t offset, const void *bytes, uint64_t length);
         int (*buffer_download)(struct qvf_buffer *buffer, uint64_t offset, void *bytes, uint64_t length);
-        void *(*buffer_map)(struct qvf_buffer *buffer); /* NULL: not mappable; coherent while no run is going */
+        /* NULL: not mappable; coherent while no run is going. */
+        void *(*buffer_map)(struct qvf_buffer *buffer);
 
         /* Bytes that pack() will write; 0: the file's layout is used as it is. */
         int (*pack_size)(struct qvf_device *device, const struct qvf_weight *weight, uint64_t *ret_bytes);
-        int (*pack)(struct qvf_device *device, const struct qvf_weight *weight, void *packed); /* to host memory */
+        int (*pack)(struct qvf_device *device, const struct qvf_weight *weight, void *packed_in_host_memory);
 
         /* Memory that program_new will take beyond the values' buffers. */
-        int (*program_size)(struct qvf_device *device, const struct qvf_program_desc *desc, uint64_t *ret_bytes);
-        int (*program_new)(struct qvf_device *device, const struct qvf_program_desc *desc, struct qvf_program **ret_program);
+        int (*program_size)(
+                        struct qvf_device *device, const struct qvf_program_desc *desc, uint64_t *ret_bytes);
+        int (*program_new)(struct qvf_device *device, const struct qvf_program_desc *desc,
+                        struct qvf_program **ret_program);
         void (*program_free)(struct qvf_program *program);
 
         /* Starts a run and returns at once. Runs of several programs may be under way, but all of them except one

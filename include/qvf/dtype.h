@@ -13,8 +13,8 @@ enum qvf_dtype {
         QVF_I8 = 24,
         QVF_I32 = 26,
         QVF_BF16 = 30,
-        QVF_TQ1_0 = 34, /* 256 ternary weights in 54 bytes */
-        QVF_TQ2_0 = 35, /* 256 ternary weights in 66 bytes */
+        QVF_TQ1_0 = 34,  /* 256 ternary weights in 54 bytes */
+        QVF_TQ2_0 = 35,  /* 256 ternary weights in 66 bytes */
         QVF_I2_S = 1036, /* bitnet.cpp's; in its files the number is 36 */
         QVF_U8 = 1000,   /* bytes that only the backend reads, or 8-bit optimizer state */
 };

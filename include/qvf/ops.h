@@ -68,7 +68,6 @@
                           m, v of U8: block-wise 8 bit with a scale for each QVF_STATE_BLOCK numbers, the largest |m|
                           or v among them: m = sign(k) (k/127)² scale, k an int8; v = (k/255)⁴ scale, k at least 1 where
                           v > 0 */
-/* clang-format on */
 
 enum qvf_op_kind {
 #define QVF_OP_ENUM(name, operands) QVF_OP_##name,
@@ -76,6 +75,7 @@ enum qvf_op_kind {
 #undef QVF_OP_ENUM
         QVF_OP_COUNT
 };
+/* clang-format on */
 
 #define QVF_OP_OPERANDS 10          /* most operands of one operation */
 #define QVF_NONE ((uint16_t)0xffff) /* an operand that is not there */
@@ -85,7 +85,8 @@ enum qvf_op_kind {
 
 enum qvf_op_flags { QVF_ACCUMULATE = 1 };
 
-enum qvf_rows { /* where R comes from */
+/* Where R comes from. */
+enum qvf_rows {
         QVF_ROWS_ALL,    /* the declared rows of the first operand that has R rows in the list above */
         QVF_ROWS_INPUT,  /* args.rows */
         QVF_ROWS_OUTPUT, /* args.output_rows */

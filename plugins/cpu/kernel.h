@@ -40,7 +40,8 @@ struct cpu_call {
 struct cpu_kernel {
         void (*run)(const struct cpu_call *call);
         /* Shared scratch for an operation, by its operands' declared rows; NULL: none. */
-        size_t (*scratch_bytes)(const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
+        size_t (*scratch_bytes)(
+                        const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 };
 
 /* One table per level (plain, avx2, …), indexed by operation; run == NULL: the level below does it. A level is a
@@ -74,8 +75,8 @@ static inline void cpu_pause_point(const struct cpu_call *call)
 }
 
 /* This thread's share of `count` pieces of work: [begin, end), cut at multiples of `grain`. */
-static inline void cpu_share(const struct cpu_call *call, uint32_t count, uint32_t grain, uint32_t *ret_begin,
-                uint32_t *ret_end)
+static inline void cpu_share(const struct cpu_call *call, uint32_t count, uint32_t grain,
+                uint32_t *ret_begin, uint32_t *ret_end)
 {
         uint64_t pieces = ((uint64_t)count + grain - 1) / grain;
         uint64_t begin = pieces * call->thread / call->n_threads * grain;

@@ -15,7 +15,7 @@ struct step {
         double gradient_factor, beta1, beta2, epsilon, decay, learning_rate, correction1, correction2;
 };
 
-static double update(const struct step *step, float *p, double gradient, double *m, double *v)
+static double update(const struct step *step, const float *p, double gradient, double *m, double *v)
 {
         *m += (1 - step->beta1) * (gradient - *m);
         *v += (1 - step->beta2) * (gradient * gradient - *v);
