@@ -33,13 +33,13 @@ tidy:
 	@echo '  -       clang-tidy is left out: not installed'
 endif
 
-# Left out: matters of taste; memleak, which does not know _cleanup_; invalidPointerCast, which dislikes scratch memory;
+# Left out: matters of taste; memleak and resourceLeak, which do not know _cleanup_; invalidPointerCast, which dislikes scratch memory;
 # knownConditionTrueFalse and invalidFunctionArg, which dislike what holds for one constant or one branch only.
 CPPCHECK_FLAGS := --enable=warning,performance,portability,style --inline-suppr --std=c11 --quiet -j 2 \
 	--error-exitcode=1 --template='{file}:{line}: {severity}: {message} [{id}]' \
 	--suppress=unusedStructMember --suppress=variableScope --suppress=constParameter \
 	--suppress=constParameterPointer --suppress=constParameterCallback --suppress=constVariablePointer \
-	--suppress=clarifyCalculation --suppress=memleak --suppress=invalidPointerCast \
+	--suppress=clarifyCalculation --suppress=memleak --suppress=resourceLeak --suppress=invalidPointerCast \
 	--suppress=knownConditionTrueFalse --suppress=invalidFunctionArg \
 	--suppress=normalCheckLevelMaxBranches --suppress=unknownMacro --suppress=missingIncludeSystem
 cppcheck:

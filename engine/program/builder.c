@@ -137,8 +137,8 @@ uint16_t qvf_builder_fixed(struct qvf_builder *builder, const struct qvf_value *
         return add_value(builder, value, 0);
 }
 
-uint16_t qvf_builder_temporary(struct qvf_builder *builder, uint32_t rows, uint32_t columns,
-                enum qvf_dtype dtype)
+uint16_t qvf_builder_temporary(
+                struct qvf_builder *builder, uint32_t rows, uint32_t columns, enum qvf_dtype dtype)
 {
         struct qvf_value value = { .rows = rows, .columns = columns, .dtype = dtype, .scale = 1 };
         uint64_t bytes;

@@ -22,8 +22,8 @@ void qvf_builder_fail(struct qvf_builder *builder, int code);
 /* A value that stands somewhere already. */
 uint16_t qvf_builder_fixed(struct qvf_builder *builder, const struct qvf_value *value);
 /* A value that the planner finds a place for. */
-uint16_t qvf_builder_temporary(struct qvf_builder *builder, uint32_t rows, uint32_t columns,
-                enum qvf_dtype dtype);
+uint16_t qvf_builder_temporary(
+                struct qvf_builder *builder, uint32_t rows, uint32_t columns, enum qvf_dtype dtype);
 /* Keeps a temporary alive to the end of the program, so that the host can read it. */
 void qvf_builder_keep(struct qvf_builder *builder, uint16_t value);
 const struct qvf_value *qvf_builder_value(const struct qvf_builder *builder, uint16_t value);
