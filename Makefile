@@ -60,6 +60,7 @@ include mk/packages.mk
 include mk/modules.mk
 include mk/plugins.mk
 include mk/tests.mk
+include mk/test-plugins.mk
 include mk/install.mk
 include mk/lint.mk
 
