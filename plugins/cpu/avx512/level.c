@@ -22,5 +22,6 @@ const struct cpu_level cpu_level_avx512 = {
         .available = available,
         .entries = {
                 [QVF_OP_MATMUL_TERNARY] = ENTRY(matmul_ternary),
+                [QVF_OP_MATMUL] = ENTRY(matmul),
         },
 };

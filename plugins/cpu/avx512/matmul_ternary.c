@@ -98,9 +98,10 @@ static ALWAYS_INLINE void tq2_dots(const struct product *p, uint32_t output, con
 
                                 UNROLL
                                 for (unsigned w = 0; w < W; w++)
-                                        acc[(w * R + r) * 4 + n] = _mm512_dpbusd_epi32(
-                                                        acc[(w * R + r) * 4 + n],
-                                                        _mm512_and_si512(block[w], mask), partner);
+                                        acc[(w * R + r) * 4 + n] =
+                                                        _mm512_dpbusd_epi32(acc[(w * R + r) * 4 + n],
+                                                                        _mm512_and_si512(block[w], mask),
+                                                                        partner);
                         }
                 }
                 q += QVF_TERNARY_BLOCK;
@@ -150,10 +151,10 @@ static ALWAYS_INLINE void tq1_dots(const struct product *p, uint32_t output, con
 
                                 UNROLL
                                 for (unsigned r = 0; r < R; r++) {
-                                        acc[w * R + r] = _mm512_dpbusd_epi32(
-                                                        acc[w * R + r], t[w], partner[r]);
-                                        following[w * R + r] = _mm512_dpbusd_epi32(
-                                                        following[w * R + r], tripled, partner[r]);
+                                        acc[w * R + r] = _mm512_dpbusd_epi32(acc[w * R + r], t[w],
+                                                        partner[r]);
+                                        following[w * R + r] = _mm512_dpbusd_epi32(following[w * R + r],
+                                                        tripled, partner[r]);
                                 }
                                 t[w] = tripled;
                         }
@@ -199,8 +200,8 @@ static ALWAYS_INLINE __m128i sum_lanes(const __m512i v[4])
         for (int i = 0; i < 2; i++)
                 pair[i] = _mm256_add_epi32(_mm256_unpacklo_epi32(half[2 * i], half[2 * i + 1]),
                                 _mm256_unpackhi_epi32(half[2 * i], half[2 * i + 1]));
-        all = _mm256_add_epi32(
-                        _mm256_unpacklo_epi64(pair[0], pair[1]), _mm256_unpackhi_epi64(pair[0], pair[1]));
+        all = _mm256_add_epi32(_mm256_unpacklo_epi64(pair[0], pair[1]),
+                        _mm256_unpackhi_epi64(pair[0], pair[1]));
         return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
 }
 
@@ -312,8 +313,8 @@ static void pack_rows(const struct cpu_call *call, const struct product *p, int8
 }
 
 /* acc[2r + h] += Σ code · q of row r of the tile and rows 16h … 16h + 15 of a panel of 32. */
-static ALWAYS_INLINE void multiply_tile(
-                const uint8_t *panel, const int8_t *q, uint32_t columns, const unsigned R, __m512i acc[])
+static ALWAYS_INLINE void multiply_tile(const uint8_t *panel, const int8_t *q, uint32_t columns,
+                const unsigned R, __m512i acc[])
 {
         for (uint32_t k = 0; k < columns; k += 4) {
                 __m512i low = _mm512_load_si512(panel), high = _mm512_load_si512(panel + LINE);
@@ -465,8 +466,8 @@ void cpu_avx512_matmul_ternary(const struct cpu_call *call)
                 prompt(call, &p);
 }
 
-size_t cpu_avx512_matmul_ternary_scratch(
-                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
+size_t cpu_avx512_matmul_ternary_scratch(const struct qvf_op *op, const struct cpu_operand *operands,
+                unsigned n_threads)
 {
         const struct cpu_operand *w = &operands[3];
         struct product p = { .dtype = w->dtype, .blocks = w->columns / QVF_TERNARY_BLOCK };

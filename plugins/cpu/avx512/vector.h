@@ -56,6 +56,24 @@ static ALWAYS_INLINE void transpose_dwords(__m512i m[16])
         }
 }
 
+/* The sums of the lanes of four vectors, each taken in this order: lanes 8 apart, then 4, 2 and 1. */
+static ALWAYS_INLINE __m128 sum_four(__m512 a, __m512 b, __m512 c, __m512 d)
+{
+        __m512 v[4] = { a, b, c, d };
+        __m256 half[4], ab, cd, pairs, sums;
+
+        UNROLL
+        for (int i = 0; i < 4; i++)
+                half[i] = _mm256_add_ps(_mm512_castps512_ps256(v[i]), _mm512_extractf32x8_ps(v[i], 1));
+        ab = _mm256_add_ps(_mm256_insertf128_ps(half[0], _mm256_castps256_ps128(half[1]), 1),
+                        _mm256_permute2f128_ps(half[0], half[1], 0x31));
+        cd = _mm256_add_ps(_mm256_insertf128_ps(half[2], _mm256_castps256_ps128(half[3]), 1),
+                        _mm256_permute2f128_ps(half[2], half[3], 0x31));
+        pairs = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+        sums = _mm256_add_ps(_mm256_shuffle_ps(pairs, pairs, 0x88), _mm256_shuffle_ps(pairs, pairs, 0xdd));
+        return _mm_unpacklo_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
+}
+
 static ALWAYS_INLINE int32_t sum_bytes(const int8_t *bytes, size_t count) /* count: a multiple of 64 */
 {
         __m512i sum = _mm512_setzero_si512();
