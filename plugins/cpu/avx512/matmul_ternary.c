@@ -27,6 +27,31 @@ struct product { /* the operands by their names */
         uintptr_t end; /* of the weights that this thread reads: decode prefetches no further */
 };
 
+/* W.scale · scale[r] to twice the precision of float: rounded to float, the product of two scales moves results
+ * across the ties of the next quantisation. */
+struct factor {
+        float high, low;
+};
+
+static inline struct factor row_factor(const struct product *p, uint32_t row)
+{
+        double factor = (double)p->weight_scale * p->scale[row];
+        float high = (float)factor;
+
+        return (struct factor){ high, (float)(factor - high) };
+}
+
+static inline float scaled(struct factor factor, float sum)
+{
+        return __builtin_fmaf(sum, factor.high, sum * factor.low);
+}
+
+static inline __m512 scaled_16(struct factor factor, __m512 sums)
+{
+        return _mm512_fmadd_ps(
+                        sums, _mm512_set1_ps(factor.high), _mm512_mul_ps(sums, _mm512_set1_ps(factor.low)));
+}
+
 static struct product product_of(const struct cpu_call *call)
 {
         const struct cpu_operand *w = &call->operand[3];
@@ -98,10 +123,9 @@ static ALWAYS_INLINE void tq2_dots(const struct product *p, uint32_t output, con
 
                                 UNROLL
                                 for (unsigned w = 0; w < W; w++)
-                                        acc[(w * R + r) * 4 + n] =
-                                                        _mm512_dpbusd_epi32(acc[(w * R + r) * 4 + n],
-                                                                        _mm512_and_si512(block[w], mask),
-                                                                        partner);
+                                        acc[(w * R + r) * 4 + n] = _mm512_dpbusd_epi32(
+                                                        acc[(w * R + r) * 4 + n],
+                                                        _mm512_and_si512(block[w], mask), partner);
                         }
                 }
                 q += QVF_TERNARY_BLOCK;
@@ -151,10 +175,10 @@ static ALWAYS_INLINE void tq1_dots(const struct product *p, uint32_t output, con
 
                                 UNROLL
                                 for (unsigned r = 0; r < R; r++) {
-                                        acc[w * R + r] = _mm512_dpbusd_epi32(acc[w * R + r], t[w],
-                                                        partner[r]);
-                                        following[w * R + r] = _mm512_dpbusd_epi32(following[w * R + r],
-                                                        tripled, partner[r]);
+                                        acc[w * R + r] = _mm512_dpbusd_epi32(
+                                                        acc[w * R + r], t[w], partner[r]);
+                                        following[w * R + r] = _mm512_dpbusd_epi32(
+                                                        following[w * R + r], tripled, partner[r]);
                                 }
                                 t[w] = tripled;
                         }
@@ -200,8 +224,8 @@ static ALWAYS_INLINE __m128i sum_lanes(const __m512i v[4])
         for (int i = 0; i < 2; i++)
                 pair[i] = _mm256_add_epi32(_mm256_unpacklo_epi32(half[2 * i], half[2 * i + 1]),
                                 _mm256_unpackhi_epi32(half[2 * i], half[2 * i + 1]));
-        all = _mm256_add_epi32(_mm256_unpacklo_epi64(pair[0], pair[1]),
-                        _mm256_unpackhi_epi64(pair[0], pair[1]));
+        all = _mm256_add_epi32(
+                        _mm256_unpacklo_epi64(pair[0], pair[1]), _mm256_unpackhi_epi64(pair[0], pair[1]));
         return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
 }
 
@@ -230,8 +254,7 @@ static ALWAYS_INLINE uint32_t decode_outputs(const struct product *p, const stru
                 UNROLL
                 for (unsigned i = 0; i < W * R; i++)
                         p->y[(size_t)(i % R) * p->outputs + n + i / R] =
-                                        p->weight_scale * p->scale[i % R] *
-                                        (float)(dots[i] - rows->sums[i % R]);
+                                        scaled(row_factor(p, i % R), (float)(dots[i] - rows->sums[i % R]));
         }
         return n;
 }
@@ -313,8 +336,8 @@ static void pack_rows(const struct cpu_call *call, const struct product *p, int8
 }
 
 /* acc[2r + h] += Σ code · q of row r of the tile and rows 16h … 16h + 15 of a panel of 32. */
-static ALWAYS_INLINE void multiply_tile(const uint8_t *panel, const int8_t *q, uint32_t columns,
-                const unsigned R, __m512i acc[])
+static ALWAYS_INLINE void multiply_tile(
+                const uint8_t *panel, const int8_t *q, uint32_t columns, const unsigned R, __m512i acc[])
 {
         for (uint32_t k = 0; k < columns; k += 4) {
                 __m512i low = _mm512_load_si512(panel), high = _mm512_load_si512(panel + LINE);
@@ -367,8 +390,7 @@ static ALWAYS_INLINE void run_tile(const struct product *p, const struct tile *t
                 } else {
                         sum = _mm512_sub_epi32(sum, _mm512_set1_epi32(t->q_sums[row]));
                         _mm512_mask_storeu_ps(y, there[i % 2],
-                                        _mm512_mul_ps(_mm512_set1_ps(p->weight_scale * p->scale[row]),
-                                                        _mm512_cvtepi32_ps(sum)));
+                                        scaled_16(row_factor(p, row), _mm512_cvtepi32_ps(sum)));
                 }
         }
 }
@@ -466,8 +488,8 @@ void cpu_avx512_matmul_ternary(const struct cpu_call *call)
                 prompt(call, &p);
 }
 
-size_t cpu_avx512_matmul_ternary_scratch(const struct qvf_op *op, const struct cpu_operand *operands,
-                unsigned n_threads)
+size_t cpu_avx512_matmul_ternary_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
 {
         const struct cpu_operand *w = &operands[3];
         struct product p = { .dtype = w->dtype, .blocks = w->columns / QVF_TERNARY_BLOCK };

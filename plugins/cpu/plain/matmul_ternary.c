@@ -13,7 +13,7 @@ static int32_t block_sum(const int8_t *codes, const int8_t *q)
 }
 
 static float product(
-                const int8_t *codes, const float *scales, const int8_t *q, uint32_t blocks, float factor)
+                const int8_t *codes, const float *scales, const int8_t *q, uint32_t blocks, double factor)
 {
         int32_t sum = 0;
         double scaled = 0;
@@ -25,7 +25,7 @@ static float product(
                 if (scales)
                         scaled += (double)scales[b] * part;
         }
-        return scales ? (float)(scaled * factor) : (float)sum * factor;
+        return scales ? (float)(scaled * factor) : (float)(sum * factor);
 }
 
 static size_t row_bytes(uint32_t blocks)
@@ -52,7 +52,7 @@ void plain_matmul_ternary(const struct cpu_call *call)
                 for (uint32_t r = 0; r < call->rows; r++)
                         plain_row(y, r)[n] = product(codes, weight->block_scales ? scales : NULL,
                                         (const int8_t *)q->data + (size_t)r * q->columns, blocks,
-                                        *plain_row(scale, r) * weight->scale);
+                                        (double)*plain_row(scale, r) * weight->scale);
                 cpu_pause_point(call);
         }
 }
