@@ -32,10 +32,9 @@ ARCH := $(firstword $(subst -, ,$(shell $(CC) $(TARGET) -dumpmachine 2>/dev/null
 
 WARN := -Wall -Wextra -Wvla -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
         -Wwrite-strings -Wundef -Wformat=2
-# gcc cannot see that an error code is negative, and that ret_ values are then not read (M3).
-ifeq ($(findstring clang,$(shell $(CC) --version 2>/dev/null)),)
-WARN += -Wno-maybe-uninitialized
-endif
+# gcc cannot see that an error code is negative, and that ret_ values are then not read (M3); and it guesses which
+# texts snprintf might cut, which is what snprintf is for.
+WARN += $(if $(findstring clang,$(COMPILER)),,-Wno-maybe-uninitialized -Wno-format-truncation)
 CFLAGS_ALL = $(TARGET) -std=gnu17 $(OPT) $(WARN) $(WERROR) -fPIC -fvisibility=hidden -pthread \
         -fno-strict-overflow -ffp-contract=off -I. -Iinclude -D_GNU_SOURCE -DQVF_VERSION='"$(VERSION)"' \
         $(HARDEN) $(SANITIZE) $(COVERAGE) $(CFLAGS)

@@ -33,7 +33,7 @@ $(eval $(call module,bench,json-c))
 
 # Where numbers from outside are turned into sizes, a conversion that could lose bits is an error.
 STRICT_ROOMS := common engine/files engine/program engine/sampling engine/tokenizer
-$(foreach r,$(STRICT_ROOMS),$(BUILD)/$(r)/%.o): ROOM_FLAGS := -Wconversion
+$(foreach r,$(STRICT_ROOMS),$(BUILD)/$(r)/%.o): ROOM_FLAGS := -Wconversion -Wno-sign-conversion
 
 # The compiled-in plugin folder depends on PREFIX: only the sources that name it are told, and rebuilt for another.
 PATH_SOURCES := $(shell grep -rlw QVF_PLUGIN_DIR --include='*.c' common engine bench tests 2>/dev/null)
