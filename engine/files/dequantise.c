@@ -5,6 +5,11 @@
 #include "common/half.h"
 #include "engine/files/dtype.h"
 
+static unsigned bits(uint8_t byte, unsigned first, unsigned count)
+{
+        return ((unsigned)byte >> first) & ((1u << count) - 1);
+}
+
 static void dequantise_f32(const uint8_t *block, float *values)
 {
         memcpy(values, block, sizeof(*values));
@@ -26,8 +31,8 @@ static void dequantise_q4_0(const uint8_t *block, float *values)
         float scale = qvf_f16_to_f32(qvf_load_u16(block));
 
         for (unsigned j = 0; j < 16; j++) {
-                values[j] = (float)((block[2 + j] & 15) - 8) * scale;
-                values[16 + j] = (float)((block[2 + j] >> 4) - 8) * scale;
+                values[j] = (float)((int)bits(block[2 + j], 0, 4) - 8) * scale;
+                values[16 + j] = (float)((int)bits(block[2 + j], 4, 4) - 8) * scale;
         }
 }
 
@@ -46,11 +51,11 @@ static void dequantise_q8_0(const uint8_t *block, float *values)
 static void q4_k_scale(const uint8_t *packed, unsigned j, unsigned *ret_scale, unsigned *ret_minimum)
 {
         if (j < 4) {
-                *ret_scale = packed[j] & 63;
-                *ret_minimum = packed[4 + j] & 63;
+                *ret_scale = bits(packed[j], 0, 6);
+                *ret_minimum = bits(packed[4 + j], 0, 6);
         } else {
-                *ret_scale = (packed[4 + j] & 15) | (packed[j - 4] >> 6) << 4;
-                *ret_minimum = (packed[4 + j] >> 4) | (packed[j] >> 6) << 4;
+                *ret_scale = bits(packed[4 + j], 0, 4) | bits(packed[j - 4], 6, 2) << 4;
+                *ret_minimum = bits(packed[4 + j], 4, 4) | bits(packed[j], 6, 2) << 4;
         }
 }
 
@@ -66,7 +71,7 @@ static void dequantise_q4_k(const uint8_t *block, float *values)
 
                 q4_k_scale(block + 4, j, &scale, &minimum);
                 for (unsigned i = 0; i < 32; i++)
-                        values[32 * j + i] = d * (float)scale * (float)(weights[i] >> (j % 2 * 4) & 15) -
+                        values[32 * j + i] = d * (float)scale * (float)bits(weights[i], j % 2 * 4, 4) -
                                              m * (float)minimum;
         }
 }
@@ -83,8 +88,8 @@ static void dequantise_q6_k(const uint8_t *block, float *values)
 
                 for (unsigned n = 0; n < 4; n++)
                         for (unsigned i = 0; i < 32; i++) {
-                                unsigned q = (low[32 * (n % 2) + i] >> (n / 2 * 4) & 15) |
-                                             (high[i] >> (2 * n) & 3) << 4;
+                                unsigned q = bits(low[32 * (n % 2) + i], n / 2 * 4, 4) |
+                                             bits(high[i], 2 * n, 2) << 4;
                                 int8_t scale = (int8_t)block[192 + 8 * half + 2 * n + i / 16];
 
                                 values[128 * half + 32 * n + i] = d * (float)scale * (float)((int)q - 32);
@@ -112,7 +117,7 @@ static void dequantise_tq2_0(const uint8_t *block, float *values)
         float scale = qvf_f16_to_f32(qvf_load_u16(block + 64));
 
         for (unsigned i = 0; i < 256; i++) {
-                unsigned code = block[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
+                unsigned code = bits(block[i / 128 * 32 + i % 32], i / 32 % 4 * 2, 2);
 
                 values[i] = (float)((int)code - 1) * scale;
         }

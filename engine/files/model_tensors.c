@@ -179,6 +179,28 @@ static int find_layer(struct search *search, uint32_t index)
         return 0;
 }
 
+/* The divisors of the rope's frequencies, each a positive number. */
+static int find_rope_freqs(struct search *search)
+{
+        struct qvf_model_info *info = search->info;
+        uint32_t n_pairs = info->rope_dims / 2;
+        float divisors[QVF_MODEL_HEAD_DIM_MOST / 2];
+        int r;
+
+        r = find_optional(search, "rope_freqs.weight", KIND_NORM, n_pairs, 1, &info->rope_freqs);
+        if (r < 0 || !info->rope_freqs)
+                return r;
+        r = qvf_dtype_dequantise_row(info->rope_freqs->dtype, info->rope_freqs->data, divisors, n_pairs);
+        if (r < 0)
+                return r;
+        for (uint32_t i = 0; i < n_pairs; i++)
+                if (!(divisors[i] > 0 && isfinite(divisors[i])))
+                        return qvf_error_set(search->error, -EINVAL,
+                                        "%s: tensor 'rope_freqs.weight' holds %g, expected positive numbers",
+                                        part_name(search, info->rope_freqs), (double)divisors[i]);
+        return 0;
+}
+
 static int find_global(struct search *search)
 {
         struct qvf_model_info *info = search->info;
@@ -203,8 +225,7 @@ static int find_global(struct search *search)
                 if (r < 0)
                         return r;
         }
-        return find_optional(
-                        search, "rope_freqs.weight", KIND_NORM, info->rope_dims / 2, 1, &info->rope_freqs);
+        return find_rope_freqs(search);
 }
 
 static bool ends_with(const char *name, const char *end)

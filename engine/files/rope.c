@@ -27,7 +27,7 @@ int qvf_rope_frequencies(const struct qvf_model_info *info, float *ret_inverse, 
                  * between are mixed. Peng et al., "YaRN", section 3.2, with its own rounding of the ends. */
                 low = fmax(0, floor(yarn_pair(info, info->rope_yarn_beta_fast)));
                 high = fmin(info->rope_dims - 1, ceil(yarn_pair(info, info->rope_yarn_beta_slow)));
-                magnitude *= 1 + 0.1 * log(factor);
+                magnitude *= 1 + 0.1 * log(fmax(1, factor));
         }
         for (uint32_t i = 0; i < n_pairs; i++) {
                 double inverse = pow((double)info->rope_base, -2.0 * i / info->rope_dims), mix = 0;
