@@ -8,8 +8,6 @@
 #include "plugins/cpu/avx512/vector.h"
 #include "qvf/dtype.h"
 
-#define LANES 16u /* floats in a vector */
-
 static inline bool dense_known(uint32_t dtype)
 {
         switch (dtype) {
@@ -110,10 +108,10 @@ static ALWAYS_INLINE __m512 load_weights(const uint32_t dtype, const uint8_t *ro
         switch (dtype) {
         case QVF_F16: return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(row + 2 * (size_t)c)));
         case QVF_BF16:
-                return _mm512_castsi512_ps(_mm512_slli_epi32(
-                                _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(row +
-                                                                                           2 * (size_t)c))),
-                                16));
+                return _mm512_castsi512_ps(
+                                _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(
+                                                                  (const __m256i *)(row + 2 * (size_t)c))),
+                                                16));
         case QVF_Q8_0: {
                 const uint8_t *block = row + (size_t)c / 32 * 34;
 
@@ -127,8 +125,8 @@ static ALWAYS_INLINE __m512 load_weights(const uint32_t dtype, const uint8_t *ro
 }
 
 /* The first `count` (below 16) of those numbers and zeros; only of formats without blocks. */
-static ALWAYS_INLINE __m512 load_last_weights(const uint32_t dtype, const uint8_t *row, uint32_t c,
-                uint32_t count)
+static ALWAYS_INLINE __m512 load_last_weights(
+                const uint32_t dtype, const uint8_t *row, uint32_t c, uint32_t count)
 {
         __mmask16 there = (__mmask16)((1u << count) - 1);
 
@@ -136,9 +134,8 @@ static ALWAYS_INLINE __m512 load_last_weights(const uint32_t dtype, const uint8_
                 return _mm512_maskz_loadu_ps(there, row + 4 * (size_t)c);
         if (dtype == QVF_F16)
                 return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(there, row + 2 * (size_t)c));
-        return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there,
-                                                                     row + 2 * (size_t)c)),
-                        16));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(
+                        _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, row + 2 * (size_t)c)), 16));
 }
 
 /* A whole row as floats, zeros up to a multiple of 16. */

@@ -5,13 +5,29 @@
 
 #include "plugins/cpu/kernel.h"
 
-void cpu_avx512_matmul_ternary(const struct cpu_call *call);
-size_t cpu_avx512_matmul_ternary_scratch(const struct qvf_op *op, const struct cpu_operand *operands,
-                unsigned n_threads);
-bool cpu_avx512_matmul_ternary_supports(const struct qvf_op *op, const struct cpu_operand *operands);
+void cpu_avx512_add(const struct cpu_call *call);
+void cpu_avx512_attention(const struct cpu_call *call);
+void cpu_avx512_embed(const struct cpu_call *call);
+void cpu_avx512_gate(const struct cpu_call *call);
+void cpu_avx512_kv_store(const struct cpu_call *call);
 void cpu_avx512_matmul(const struct cpu_call *call);
-size_t cpu_avx512_matmul_scratch(const struct qvf_op *op, const struct cpu_operand *operands,
-                unsigned n_threads);
+void cpu_avx512_matmul_ternary(const struct cpu_call *call);
+void cpu_avx512_quantize(const struct cpu_call *call);
+void cpu_avx512_rmsnorm(const struct cpu_call *call);
+void cpu_avx512_rope(const struct cpu_call *call);
+void cpu_avx512_top_k(const struct cpu_call *call);
+
+size_t cpu_avx512_attention_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
+size_t cpu_avx512_matmul_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
+size_t cpu_avx512_matmul_ternary_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
+
+bool cpu_avx512_attention_supports(const struct qvf_op *op, const struct cpu_operand *operands);
+bool cpu_avx512_embed_supports(const struct qvf_op *op, const struct cpu_operand *operands);
+bool cpu_avx512_kv_store_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_matmul_supports(const struct qvf_op *op, const struct cpu_operand *operands);
+bool cpu_avx512_matmul_ternary_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 
 #endif

@@ -65,8 +65,8 @@ static bool all_zero(const struct product *p, uint32_t row, uint32_t rows)
         return true;
 }
 
-static ALWAYS_INLINE void finish(const struct product *p, float *y, float factor, __mmask16 there,
-                __m512 sum)
+static ALWAYS_INLINE void finish(
+                const struct product *p, float *y, float factor, __mmask16 there, __m512 sum)
 {
         __m512 result = _mm512_mul_ps(_mm512_set1_ps(factor), sum);
 
@@ -236,8 +236,8 @@ static void blocked(const struct cpu_call *call, const struct product *p)
 }
 
 /* R rows of x times a panel of 16 outputs, [column][16]. */
-static ALWAYS_INLINE void thin_tile(const struct product *p, const float *panel, uint32_t n, uint32_t row,
-                const unsigned R)
+static ALWAYS_INLINE void thin_tile(
+                const struct product *p, const float *panel, uint32_t n, uint32_t row, const unsigned R)
 {
         uint32_t left = p->outputs - n;
         __mmask16 there = (__mmask16)(left >= LANES ? 0xffff : (1u << left) - 1);
@@ -272,9 +272,9 @@ static void thin_outputs(const struct product *p, uint32_t n, uint32_t row, uint
                 for (unsigned i = 0; i < 16; i++) {
                         const uint8_t *from = p->weights + (n + (i < outputs ? i : 0)) * p->row_bytes;
 
-                        m[i] = _mm512_castps_si512(count < LANES ? load_last_weights(p->dtype, from, c,
-                                                                                   count)
-                                                                 : load_weights(p->dtype, from, c));
+                        m[i] = _mm512_castps_si512(
+                                        count < LANES ? load_last_weights(p->dtype, from, c, count)
+                                                      : load_weights(p->dtype, from, c));
                 }
                 transpose_dwords(m);
                 for (unsigned i = 0; i < count; i++)
@@ -321,8 +321,8 @@ void cpu_avx512_matmul(const struct cpu_call *call)
         }
 }
 
-size_t cpu_avx512_matmul_scratch(const struct qvf_op *op, const struct cpu_operand *operands,
-                unsigned n_threads)
+size_t cpu_avx512_matmul_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
 {
         (void)op;
         return n_threads * floats_bytes(operands[1].columns);

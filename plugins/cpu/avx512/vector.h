@@ -7,8 +7,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "plugins/cpu/kernel.h"
+
 #define ALWAYS_INLINE inline __attribute__((always_inline))
-#define LINE 64u /* bytes of a vector and of a cache line */
+#define LINE 64u  /* bytes of a vector and of a cache line */
+#define LANES 16u /* floats in a vector */
 
 /* A loop whose bounds are constants once it is inlined; its arrays then live in registers. */
 #ifdef __clang__
@@ -20,6 +23,24 @@
 static inline size_t round_up(size_t value, size_t multiple)
 {
         return (value + multiple - 1) / multiple * multiple;
+}
+
+/* The lanes that hold the next `left` numbers. */
+static ALWAYS_INLINE __mmask16 lanes_left(uint64_t left)
+{
+        return (__mmask16)(left >= LANES ? 0xffff : (1u << left) - 1);
+}
+
+/* This thread's numbers of an element-wise operation: rows × columns of its first operand, cut at whole lines so
+ * that no line is written by two threads. */
+static inline void share_numbers(const struct cpu_call *call, uint64_t *ret_begin, uint64_t *ret_end)
+{
+        uint64_t count = (uint64_t)call->rows * call->operand[0].columns, pieces = (count + 255) / 256;
+        uint64_t begin = pieces * call->thread / call->n_threads * 256;
+        uint64_t end = pieces * (call->thread + 1) / call->n_threads * 256;
+
+        *ret_begin = begin < count ? begin : count;
+        *ret_end = end < count ? end : count;
 }
 
 /* m[i] dword j becomes m[j] dword i. */
@@ -72,6 +93,30 @@ static ALWAYS_INLINE __m128 sum_four(__m512 a, __m512 b, __m512 c, __m512 d)
         pairs = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
         sums = _mm256_add_ps(_mm256_shuffle_ps(pairs, pairs, 0x88), _mm256_shuffle_ps(pairs, pairs, 0xdd));
         return _mm_unpacklo_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
+}
+
+/* Σ a[i] b[i]: four vectors of sums, then their lanes. */
+static inline double sum_products(const float *a, const float *b, uint32_t count)
+{
+        __m512 sum[4] = { _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                _mm512_setzero_ps() };
+        float parts[4];
+        uint32_t i = 0;
+
+        for (; i + 4 * LANES <= count; i += 4 * LANES) {
+                UNROLL
+                for (unsigned j = 0; j < 4; j++)
+                        sum[j] = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + j * LANES),
+                                        _mm512_loadu_ps(b + i + j * LANES), sum[j]);
+        }
+        for (; i < count; i += LANES) {
+                __mmask16 there = lanes_left(count - i);
+
+                sum[0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(there, a + i),
+                                _mm512_maskz_loadu_ps(there, b + i), sum[0]);
+        }
+        _mm_storeu_ps(parts, sum_four(sum[0], sum[1], sum[2], sum[3]));
+        return ((double)parts[0] + (double)parts[1]) + ((double)parts[2] + (double)parts[3]);
 }
 
 static ALWAYS_INLINE int32_t sum_bytes(const int8_t *bytes, size_t count) /* count: a multiple of 64 */
