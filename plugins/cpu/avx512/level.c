@@ -10,7 +10,15 @@ static bool available(void)
                __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma");
 }
 
-#define ENTRY(name)                                                                                         \
+#define KERNEL(name)                                                                                        \
+        {                                                                                                   \
+                { cpu_avx512_##name, NULL }, NULL                                                           \
+        }
+#define KERNEL_IF(name)                                                                                     \
+        {                                                                                                   \
+                { cpu_avx512_##name, NULL }, cpu_avx512_##name##_supports                                   \
+        }
+#define SCRATCH_IF(name)                                                                                    \
         {                                                                                                   \
                 { cpu_avx512_##name, cpu_avx512_##name##_scratch }, cpu_avx512_##name##_supports            \
         }
@@ -21,7 +29,16 @@ const struct cpu_level cpu_level_avx512 = {
         .name = "avx512",
         .available = available,
         .entries = {
-                [QVF_OP_MATMUL_TERNARY] = ENTRY(matmul_ternary),
-                [QVF_OP_MATMUL] = ENTRY(matmul),
+                [QVF_OP_EMBED] = KERNEL_IF(embed),
+                [QVF_OP_KV_STORE] = KERNEL_IF(kv_store),
+                [QVF_OP_ADD] = KERNEL(add),
+                [QVF_OP_RMSNORM] = KERNEL(rmsnorm),
+                [QVF_OP_QUANTIZE] = KERNEL(quantize),
+                [QVF_OP_MATMUL_TERNARY] = SCRATCH_IF(matmul_ternary),
+                [QVF_OP_MATMUL] = SCRATCH_IF(matmul),
+                [QVF_OP_ROPE] = KERNEL(rope),
+                [QVF_OP_ATTENTION] = SCRATCH_IF(attention),
+                [QVF_OP_GATE] = KERNEL(gate),
+                [QVF_OP_TOP_K] = KERNEL(top_k),
         },
 };

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = Σ_p softmax_p(f0 q·k_p) v_p over the positions that a row looks at.
+ *
+ * A block of QVF_KV_BLOCK cells is made floats once for all rows and heads that look at it, keys transposed, so that
+ * lanes are cells and no sum runs across lanes. Positions are taken in spans of SPAN: the sums of each begin
+ * anew and are merged in their order, so that a few rows with a long past can be shared out by spans. A row gives
+ * the same numbers however it is shared out, and whichever rows stand beside it. */
+#include <math.h>
+
+#include "plugins/cpu/avx512/cells.h"
+#include "plugins/cpu/avx512/dense.h"
+#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/avx512/math.h"
+
+#define CELLS QVF_KV_BLOCK
+#define SPAN 512u      /* positions; long enough for a merge to cost nothing */
+#define PAIRS 32u      /* (row, head) pairs of a task, that share one key head */
+#define SIDE 4u        /* pairs side by side in registers */
+#define SPLIT_ROWS 8u  /* up to here long pasts are shared out by spans */
+#define HEAD_MOST 256u /* largest head size */
+
+struct attention {
+        float *y;
+        const float *q;
+        const struct cpu_operand *keys, *values, *table;
+        const int32_t *place;
+        uint32_t rows, columns, size, group, key_heads, window;
+        size_t cell_bytes, head_bytes; /* of the caches */
+        float factor;
+};
+
+struct sums { /* of the positions so far: weights are exp(score - largest) */
+        float largest, total;
+};
+
+struct work {              /* a thread's scratch */
+        float *keys;       /* [size][CELLS] */
+        float *values;     /* [CELLS][size] */
+        float *weights;    /* [SIDE][CELLS] */
+        float *span, *all; /* [pairs][size]: Σ weight · value of this span, and of the spans before */
+        struct sums *span_sums, *all_sums;
+};
+
+struct run { /* neighbouring rows of one sequence, the heads of one key head, spans [span, span_end) */
+        uint32_t row, rows, key_head, span, span_end;
+        int32_t sequence;
+};
+
+static struct attention attention_of(const struct cpu_call *call)
+{
+        const struct cpu_operand *o = call->operand;
+        uint32_t size = (uint32_t)call->op->i[0], key_heads = o[2].columns / size;
+
+        return (struct attention){
+                .y = o[0].data,
+                .q = o[1].data,
+                .keys = &o[2],
+                .values = &o[3],
+                .place = o[4].data,
+                .table = &o[5],
+                .rows = call->rows,
+                .columns = o[1].columns,
+                .size = size,
+                .group = o[1].columns / size / key_heads,
+                .key_heads = key_heads,
+                .window = call->op->i[1] > 0 ? (uint32_t)call->op->i[1] : 0,
+                .cell_bytes = dense_row_bytes(o[2].dtype, o[2].columns),
+                .head_bytes = dense_row_bytes(o[2].dtype, size),
+                .factor = call->op->f[0],
+        };
+}
+
+/* The first and last position that a row looks at; none: last < first. */
+static void range_of(const struct attention *a, uint32_t row, int64_t *ret_first, int64_t *ret_last)
+{
+        int64_t last = a->place[2 * (size_t)row], most = (int64_t)a->table->columns * CELLS - 1;
+
+        *ret_first = a->window && last >= a->window ? last - a->window + 1 : 0;
+        *ret_last = last < most ? last : most;
+}
+
+static ALWAYS_INLINE void spread_block(const struct attention *a, const uint8_t *keys, const uint8_t *values,
+                const uint32_t dtype, uint32_t cells, const struct work *work)
+{
+        for (uint32_t c = 0; c < a->size; c += LANES) {
+                for (uint32_t half = 0; half < CELLS; half += LANES) {
+                        __m512i m[16];
+
+                        UNROLL
+                        for (uint32_t i = 0; i < 16; i++)
+                                m[i] = half + i < cells ? _mm512_castps_si512(load_weights(dtype,
+                                                                          keys + (half + i) * a->cell_bytes,
+                                                                          c))
+                                                        : _mm512_setzero_si512();
+                        transpose_dwords(m);
+                        UNROLL
+                        for (uint32_t i = 0; i < 16; i++)
+                                _mm512_store_si512(work->keys + (c + i) * CELLS + half, m[i]);
+                }
+        }
+        for (uint32_t i = 0; i < CELLS; i++)
+                for (uint32_t c = 0; c < a->size; c += LANES)
+                        _mm512_store_ps(work->values + i * a->size + c,
+                                        i < cells ? load_weights(dtype, values + i * a->cell_bytes, c)
+                                                  : _mm512_setzero_ps());
+}
+
+/* The first `cells` cells of a block as floats, zeros behind them. */
+static void load_block(const struct attention *a, uint32_t block, uint32_t key_head, uint32_t cells,
+                const struct work *work)
+{
+        size_t offset = (size_t)block * CELLS * a->cell_bytes + key_head * a->head_bytes;
+        const uint8_t *keys = (const uint8_t *)a->keys->data + offset;
+        const uint8_t *values = (const uint8_t *)a->values->data + offset;
+
+        switch (a->keys->dtype) {
+        case QVF_F16: spread_block(a, keys, values, QVF_F16, cells, work); break;
+        case QVF_Q8_0: spread_block(a, keys, values, QVF_Q8_0, cells, work); break;
+        default: spread_block(a, keys, values, QVF_F32, cells, work); break;
+        }
+}
+
+static void fetch_block(const struct attention *a, uint32_t block, uint32_t key_head)
+{
+        size_t offset = (size_t)block * CELLS * a->cell_bytes + key_head * a->head_bytes;
+
+        for (uint32_t i = 0; i < CELLS; i++, offset += a->cell_bytes) {
+                for (size_t line = 0; line < a->head_bytes + LINE - 1; line += LINE) {
+                        _mm_prefetch((const char *)a->keys->data + offset + line, _MM_HINT_T0);
+                        _mm_prefetch((const char *)a->values->data + offset + line, _MM_HINT_T0);
+                }
+        }
+}
+
+/* scores[2i], scores[2i + 1] = q[i] · key of each cell: even and odd columns apart, then added. */
+static ALWAYS_INLINE void score(const struct attention *a, const float *const q[], const float *keys,
+                const unsigned P, __m512 scores[])
+{
+        __m512 acc[4 * SIDE];
+
+        UNROLL
+        for (unsigned i = 0; i < 4 * P; i++)
+                acc[i] = _mm512_setzero_ps();
+        for (uint32_t c = 0; c < a->size; c += 2) {
+                UNROLL
+                for (unsigned odd = 0; odd < 2; odd++) {
+                        __m512 low = _mm512_load_ps(keys), high = _mm512_load_ps(keys + LANES);
+
+                        UNROLL
+                        for (unsigned i = 0; i < P; i++) {
+                                __m512 number = _mm512_set1_ps(q[i][c + odd]);
+
+                                acc[4 * i + 2 * odd] = _mm512_fmadd_ps(number, low, acc[4 * i + 2 * odd]);
+                                acc[4 * i + 2 * odd + 1] =
+                                                _mm512_fmadd_ps(number, high, acc[4 * i + 2 * odd + 1]);
+                        }
+                        keys += CELLS;
+                }
+        }
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                scores[2 * i] = _mm512_add_ps(acc[4 * i], acc[4 * i + 2]);
+                scores[2 * i + 1] = _mm512_add_ps(acc[4 * i + 1], acc[4 * i + 3]);
+        }
+}
+
+/* Scores become weights; returns by how much the sums so far shrink. */
+static ALWAYS_INLINE float weigh(
+                struct sums *sums, __m512 scores[2], uint32_t seen, float factor, float *weights)
+{
+        const __m512 nothing = _mm512_set1_ps(-INFINITY), scale = _mm512_set1_ps(factor);
+        __mmask16 low = (__mmask16)seen, high = (__mmask16)(seen >> 16);
+        __m512 s0 = _mm512_mask_mul_ps(nothing, low, scores[0], scale);
+        __m512 s1 = _mm512_mask_mul_ps(nothing, high, scores[1], scale);
+        float largest = _mm512_reduce_max_ps(_mm512_max_ps(s0, s1)), shrink;
+
+        if (!(largest > -INFINITY)) {
+                memset(weights, 0, CELLS * sizeof(*weights));
+                return 1;
+        }
+        if (largest < sums->largest)
+                largest = sums->largest;
+        shrink = _mm512_cvtss_f32(vector_exp(_mm512_set1_ps(sums->largest - largest)));
+        s0 = _mm512_maskz_mov_ps(low, vector_exp(_mm512_sub_ps(s0, _mm512_set1_ps(largest))));
+        s1 = _mm512_maskz_mov_ps(high, vector_exp(_mm512_sub_ps(s1, _mm512_set1_ps(largest))));
+        _mm512_store_ps(weights, s0);
+        _mm512_store_ps(weights + LANES, s1);
+        sums->total = sums->total * shrink + _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
+        sums->largest = largest;
+        return shrink;
+}
+
+/* sums[i][c …] = sums[i][c …] · shrink[i] + Σ_j weights[i][j] values[j][c …], V vectors of columns. */
+static ALWAYS_INLINE void gather(const struct attention *a, const struct work *work, float *const sums[],
+                const float shrink[], uint32_t c, const unsigned P, const unsigned V)
+{
+        __m512 acc[SIDE * 4];
+
+        UNROLL
+        for (unsigned i = 0; i < P * V; i++)
+                acc[i] = _mm512_mul_ps(_mm512_load_ps(sums[i / V] + c + i % V * LANES),
+                                _mm512_set1_ps(shrink[i / V]));
+        for (uint32_t j = 0; j < CELLS; j++) {
+                const float *values = work->values + j * a->size + c;
+                __m512 weight[SIDE];
+
+                UNROLL
+                for (unsigned i = 0; i < P; i++)
+                        weight[i] = _mm512_set1_ps(work->weights[i * CELLS + j]);
+                UNROLL
+                for (unsigned v = 0; v < V; v++) {
+                        __m512 value = _mm512_load_ps(values + v * LANES);
+
+                        UNROLL
+                        for (unsigned i = 0; i < P; i++)
+                                acc[i * V + v] = _mm512_fmadd_ps(weight[i], value, acc[i * V + v]);
+                }
+        }
+        UNROLL
+        for (unsigned i = 0; i < P * V; i++)
+                _mm512_store_ps(sums[i / V] + c + i % V * LANES, acc[i]);
+}
+
+/* One block of cells, seen by P pairs from `pair` on; seen[i] has a bit for each cell. */
+static ALWAYS_INLINE void attend(const struct attention *a, const struct run *run, const struct work *work,
+                uint32_t pair, const uint32_t seen[], const unsigned P)
+{
+        const float *q[SIDE];
+        float *sums[SIDE], shrink[SIDE];
+        __m512 scores[2 * SIDE];
+        uint32_t c = 0;
+
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                uint32_t row = run->row + (pair + i) / a->group;
+                uint32_t head = run->key_head * a->group + (pair + i) % a->group;
+
+                q[i] = a->q + (size_t)row * a->columns + (size_t)head * a->size;
+                sums[i] = work->span + (size_t)(pair + i) * a->size;
+        }
+        score(a, q, work->keys, P, scores);
+        UNROLL
+        for (unsigned i = 0; i < P; i++)
+                shrink[i] = weigh(&work->span_sums[pair + i], scores + 2 * i, seen[i], a->factor,
+                                work->weights + i * CELLS);
+        for (; c + 4 * LANES <= a->size; c += 4 * LANES)
+                gather(a, work, sums, shrink, c, P, 4);
+        for (; c < a->size; c += LANES)
+                gather(a, work, sums, shrink, c, P, 1);
+}
+
+/* Which cells of the block of positions from `position` on a row looks at, one bit each. */
+static uint32_t cells_seen(const struct attention *a, uint32_t row, int64_t position)
+{
+        int64_t first, last;
+
+        range_of(a, row, &first, &last);
+        if (last < position || first >= position + (int64_t)CELLS)
+                return 0;
+        return (first > position ? UINT32_MAX << (first - position) : UINT32_MAX) &
+               (last < position + (int64_t)CELLS - 1 ? UINT32_MAX >> (position + CELLS - 1 - last)
+                                                     : UINT32_MAX);
+}
+
+static void attend_block(
+                const struct attention *a, const struct run *run, const struct work *work, int64_t position)
+{
+        uint32_t pairs = run->rows * a->group;
+
+        for (uint32_t pair = 0; pair < pairs; pair += SIDE) {
+                uint32_t count = pairs - pair < SIDE ? pairs - pair : SIDE, seen[SIDE], seeing = 0;
+
+                for (uint32_t i = 0; i < count; i++) {
+                        seen[i] = cells_seen(a, run->row + (pair + i) / a->group, position);
+                        seeing += seen[i] != 0;
+                }
+                if (seeing == SIDE) {
+                        attend(a, run, work, pair, seen, SIDE);
+                        continue;
+                }
+                for (uint32_t i = 0; i < count; i++)
+                        if (seen[i])
+                                attend(a, run, work, pair + i, seen + i, 1);
+        }
+}
+
+/* `into` takes up `from`. */
+static void merge(struct sums *into, float *into_sums, const struct sums *from, const float *from_sums,
+                uint32_t size)
+{
+        float largest = into->largest > from->largest ? into->largest : from->largest;
+        __m512 keep, add;
+
+        if (from->total == 0)
+                return;
+        keep = vector_exp(_mm512_set1_ps(into->largest - largest));
+        add = vector_exp(_mm512_set1_ps(from->largest - largest));
+        into->total = into->total * _mm512_cvtss_f32(keep) + from->total * _mm512_cvtss_f32(add);
+        into->largest = largest;
+        for (uint32_t c = 0; c < size; c += LANES)
+                _mm512_store_ps(into_sums + c,
+                                _mm512_fmadd_ps(_mm512_load_ps(into_sums + c), keep,
+                                                _mm512_mul_ps(_mm512_load_ps(from_sums + c), add)));
+}
+
+static void clear(struct sums *sums, float *numbers, uint32_t pairs, uint32_t size)
+{
+        for (uint32_t i = 0; i < pairs; i++)
+                sums[i] = (struct sums){ .largest = -INFINITY };
+        memset(numbers, 0, (size_t)pairs * size * sizeof(*numbers));
+}
+
+/* One span of a run, into span and span_sums. */
+static void attend_span(
+                const struct attention *a, const struct run *run, const struct work *work, uint32_t span)
+{
+        int64_t first = INT64_MAX, last = -1, position = (int64_t)span * SPAN, end;
+
+        for (uint32_t r = run->row; r < run->row + run->rows; r++) {
+                int64_t row_first, row_last;
+
+                range_of(a, r, &row_first, &row_last);
+                first = row_first < first ? row_first : first;
+                last = row_last > last ? row_last : last;
+        }
+        end = last + 1 < position + SPAN ? last + 1 : position + SPAN;
+        position = first / CELLS * CELLS > position ? first / CELLS * CELLS : position;
+        clear(work->span_sums, work->span, run->rows * a->group, a->size);
+        for (; position < end; position += CELLS) {
+                uint32_t block = cell_block(a->table, a->keys, run->sequence, (int32_t)position),
+                         next = NO_BLOCK;
+
+                if (position + CELLS < end)
+                        next = cell_block(a->table, a->keys, run->sequence, (int32_t)(position + CELLS));
+                if (next != NO_BLOCK && run->rows <= 2)
+                        fetch_block(a, next, run->key_head);
+                if (block == NO_BLOCK)
+                        continue;
+                load_block(a, block, run->key_head,
+                                end - position < CELLS ? (uint32_t)(end - position) : CELLS, work);
+                attend_block(a, run, work, position);
+        }
+}
+
+static void store(const struct attention *a, uint32_t row, uint32_t head, const struct sums *sums,
+                const float *numbers)
+{
+        __m512 divisor = _mm512_set1_ps(sums->total);
+        float *y = a->y + (size_t)row * a->columns + (size_t)head * a->size;
+
+        for (uint32_t c = 0; c < a->size; c += LANES)
+                _mm512_storeu_ps(y + c, sums->total > 0 ? _mm512_div_ps(_mm512_load_ps(numbers + c), divisor)
+                                                        : _mm512_setzero_ps());
+}
+
+static uint32_t span_count(const struct attention *a, uint32_t row, uint32_t rows)
+{
+        int64_t first, last, most = -1;
+
+        for (uint32_t r = row; r < row + rows; r++) {
+                range_of(a, r, &first, &last);
+                most = last > most ? last : most;
+        }
+        return (uint32_t)((most + SPAN) / SPAN);
+}
+
+static void attend_run(const struct attention *a, struct run *run, const struct work *work)
+{
+        uint32_t pairs = run->rows * a->group, spans = span_count(a, run->row, run->rows);
+
+        clear(work->all_sums, work->all, pairs, a->size);
+        for (uint32_t span = 0; span < spans; span++) {
+                attend_span(a, run, work, span);
+                for (uint32_t i = 0; i < pairs; i++)
+                        merge(&work->all_sums[i], work->all + (size_t)i * a->size, &work->span_sums[i],
+                                        work->span + (size_t)i * a->size, a->size);
+        }
+        for (uint32_t i = 0; i < pairs; i++)
+                store(a, run->row + i / a->group, run->key_head * a->group + i % a->group,
+                                &work->all_sums[i], work->all + (size_t)i * a->size);
+}
+
+static uint32_t task_rows(const struct attention *a)
+{
+        return a->group < PAIRS ? PAIRS / a->group : 1;
+}
+
+static size_t work_bytes(uint32_t size, uint32_t group) /* of one thread */
+{
+        size_t pairs = group > PAIRS ? group : PAIRS;
+
+        return 2 * (size_t)size * CELLS * sizeof(float) + SIDE * CELLS * sizeof(float) +
+               2 * pairs * size * sizeof(float) + round_up(2 * pairs * sizeof(struct sums), LINE);
+}
+
+static struct work work_of(const struct cpu_call *call, const struct attention *a)
+{
+        size_t pairs = a->group > PAIRS ? a->group : PAIRS;
+        struct work work = { .keys = (float *)((char *)call->scratch +
+                                               call->thread * work_bytes(a->size, a->group)) };
+
+        work.values = work.keys + a->size * CELLS;
+        work.weights = work.values + a->size * CELLS;
+        work.span = work.weights + SIDE * CELLS;
+        work.all = work.span + pairs * a->size;
+        work.span_sums = (struct sums *)(work.all + pairs * a->size);
+        work.all_sums = work.span_sums + pairs;
+        return work;
+}
+
+/* Rows in tiles, each with all heads of one key head. */
+static void share_rows(const struct cpu_call *call, const struct attention *a, const struct work *work)
+{
+        uint32_t tile = task_rows(a), tiles = (a->rows + tile - 1) / tile;
+
+        for (uint32_t task = cpu_next(call); task < tiles * a->key_heads; task = cpu_next(call)) {
+                uint32_t row = task / a->key_heads * tile, end = row + tile < a->rows ? row + tile : a->rows;
+
+                while (row < end) {
+                        struct run run = { .row = row, .rows = 1, .key_head = task % a->key_heads };
+
+                        run.sequence = a->place[2 * (size_t)row + 1];
+                        while (row + run.rows < end &&
+                                        a->place[2 * (size_t)(row + run.rows) + 1] == run.sequence)
+                                run.rows++;
+                        attend_run(a, &run, work);
+                        row += run.rows;
+                        cpu_pause_point(call);
+                }
+        }
+}
+
+/* The sums of a span of a row and head, kept for the merge: their numbers, then struct sums in a line of its own. */
+static float *part_of(const struct attention *a, float *parts, uint32_t spans, uint32_t row, uint32_t head,
+                uint32_t span)
+{
+        return parts + (((size_t)row * (a->columns / a->size) + head) * spans + span) * (a->size + LANES);
+}
+
+/* Few rows, long pasts: rows, key heads and spans are shared out, then rows and heads for the merge. */
+static void share_spans(const struct cpu_call *call, const struct attention *a, const struct work *work,
+                uint32_t spans)
+{
+        float *parts = (float *)((char *)call->scratch + call->n_threads * work_bytes(a->size, a->group));
+        uint32_t heads = a->columns / a->size, begin, end;
+
+        for (uint32_t task = cpu_next(call); task < a->rows * a->key_heads * spans; task = cpu_next(call)) {
+                struct run run = { .row = task / spans / a->key_heads, .rows = 1 };
+                uint32_t span = task % spans;
+
+                run.key_head = task / spans % a->key_heads;
+                run.sequence = a->place[2 * (size_t)run.row + 1];
+                attend_span(a, &run, work, span);
+                for (uint32_t i = 0; i < a->group; i++) {
+                        float *part = part_of(a, parts, spans, run.row, run.key_head * a->group + i, span);
+
+                        memcpy(part, work->span + (size_t)i * a->size, a->size * sizeof(*part));
+                        memcpy(part + a->size, &work->span_sums[i], sizeof(struct sums));
+                }
+                cpu_pause_point(call);
+        }
+        cpu_barrier(call);
+        cpu_share(call, a->rows * heads, 1, &begin, &end);
+        for (uint32_t task = begin; task < end; task++) {
+                clear(work->all_sums, work->all, 1, a->size);
+                for (uint32_t span = 0; span < spans; span++) {
+                        const float *part = part_of(a, parts, spans, task / heads, task % heads, span);
+
+                        merge(work->all_sums, work->all, (const struct sums *)(part + a->size), part,
+                                        a->size);
+                }
+                store(a, task / heads, task % heads, work->all_sums, work->all);
+        }
+}
+
+void cpu_avx512_attention(const struct cpu_call *call)
+{
+        struct attention a = attention_of(call);
+        struct work work = work_of(call, &a);
+        uint32_t spans = span_count(&a, 0, a.rows);
+
+        if (a.rows <= SPLIT_ROWS && spans > 1)
+                share_spans(call, &a, &work, spans);
+        else
+                share_rows(call, &a, &work);
+}
+
+size_t cpu_avx512_attention_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
+{
+        uint32_t size = (uint32_t)op->i[0], heads = operands[1].columns / size;
+        uint32_t group = heads / (operands[2].columns / size);
+        size_t rows = operands[1].rows < SPLIT_ROWS ? operands[1].rows : SPLIT_ROWS;
+        size_t spans = ((size_t)operands[5].columns * CELLS + SPAN - 1) / SPAN;
+        size_t parts = spans > 1 ? rows * heads * spans * (size + LANES) * sizeof(float) : 0;
+
+        return n_threads * work_bytes(size, group) + parts;
+}
+
+bool cpu_avx512_attention_supports(const struct qvf_op *op, const struct cpu_operand *operands)
+{
+        uint32_t dtype = operands[2].dtype, size = (uint32_t)op->i[0];
+
+        if (size == 0 || size > HEAD_MOST || size % LANES != 0 || operands[3].dtype != dtype ||
+                        operands[3].columns != operands[2].columns)
+                return false;
+        return dtype == QVF_F32 || dtype == QVF_F16 || (dtype == QVF_Q8_0 && size % 32 == 0);
+}
