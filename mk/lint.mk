@@ -25,7 +25,7 @@ $(BUILD)/%.tidy: %.c $(BUILD)/%.o .clang-tidy
 	$(say) TIDY $<
 	$(Q)$(CLANG_TIDY) --quiet $< -- $(filter-out -W%,$(CFLAGS_ALL)) -Wno-unknown-warning-option \
 		-DQVF_PLUGIN_DIR='""' $(LEVEL_FLAGS) $(foreach p,$(PACKAGES_KNOWN),$(CFLAGS_$(p))) >$@.log 2>&1 \
-		|| { cat $@.log; exit 1; }
+		|| { grep -E '(error|warning):' $@.log; echo '(more in $@.log)'; exit 1; }
 	@mv $@.log $@
 tidy: $(LINT_SOURCES:%.c=$(BUILD)/%.tidy)
 else
@@ -33,13 +33,13 @@ tidy:
 	@echo '  -       clang-tidy is left out: not installed'
 endif
 
-# Left out: matters of taste; memleak and resourceLeak, which do not know _cleanup_; invalidPointerCast, which dislikes scratch memory;
+# Left out: matters of taste; memleak, resourceLeak and unreadVariable, which do not know _cleanup_; invalidPointerCast, which dislikes scratch memory;
 # knownConditionTrueFalse and invalidFunctionArg, which dislike what holds for one constant or one branch only.
 CPPCHECK_FLAGS := --enable=warning,performance,portability,style --inline-suppr --std=c11 --quiet -j 2 \
 	--error-exitcode=1 --template='{file}:{line}: {severity}: {message} [{id}]' \
 	--suppress=unusedStructMember --suppress=variableScope --suppress=constParameter \
 	--suppress=constParameterPointer --suppress=constParameterCallback --suppress=constVariablePointer \
-	--suppress=clarifyCalculation --suppress=memleak --suppress=resourceLeak --suppress=invalidPointerCast \
+	--suppress=clarifyCalculation --suppress=memleak --suppress=resourceLeak --suppress=unreadVariable --suppress=invalidPointerCast \
 	--suppress=knownConditionTrueFalse --suppress=invalidFunctionArg \
 	--suppress=normalCheckLevelMaxBranches --suppress=unknownMacro --suppress=missingIncludeSystem
 cppcheck:

@@ -11,7 +11,7 @@ cp plugins/cpu/plugin.mk "$small/plugins/cpu/"
 cp tests/run-tests "$small/tests/"
 cd "$small" || exit 1
 # Nothing of an outer make's variables: this tree is built in its own way.
-unset MAKEFLAGS MAKEOVERRIDES CFLAGS LDFLAGS
+unset MAKEFLAGS MAKEOVERRIDES BUILD CC AR CROSS OPT WERROR HARDEN SANITIZE COVERAGE CFLAGS LDFLAGS PREFIX LIBDIR DESTDIR
 
 cat >common/answer.h <<'END'
 int qvf_answer(void);
