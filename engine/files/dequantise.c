@@ -10,21 +10,6 @@ static unsigned bits(uint8_t byte, unsigned first, unsigned count)
         return ((unsigned)byte >> first) & ((1u << count) - 1);
 }
 
-static void dequantise_f32(const uint8_t *block, float *values)
-{
-        memcpy(values, block, sizeof(*values));
-}
-
-static void dequantise_f16(const uint8_t *block, float *values)
-{
-        *values = qvf_f16_to_f32(qvf_load_u16(block));
-}
-
-static void dequantise_bf16(const uint8_t *block, float *values)
-{
-        *values = qvf_bf16_to_f32(qvf_load_u16(block));
-}
-
 /* f16 scale; then 16 bytes: weight j in the low half of byte j, weight 16 + j in the high one; less 8. */
 static void dequantise_q4_0(const uint8_t *block, float *values)
 {
@@ -126,9 +111,6 @@ static void dequantise_tq2_0(const uint8_t *block, float *values)
 static void (*dequantiser(enum qvf_dtype dtype))(const uint8_t *, float *)
 {
         switch (dtype) {
-        case QVF_F32: return dequantise_f32;
-        case QVF_F16: return dequantise_f16;
-        case QVF_BF16: return dequantise_bf16;
         case QVF_Q4_0: return dequantise_q4_0;
         case QVF_Q8_0: return dequantise_q8_0;
         case QVF_Q4_K: return dequantise_q4_k;
@@ -139,11 +121,30 @@ static void (*dequantiser(enum qvf_dtype dtype))(const uint8_t *, float *)
         }
 }
 
+/* Formats without blocks: whole rows at once, so that the compiler can make vectors of them. */
+static bool convert_row(enum qvf_dtype dtype, const uint8_t *row, float *ret_values, uint64_t count)
+{
+        switch (dtype) {
+        case QVF_F32: memcpy(ret_values, row, count * sizeof(*ret_values)); return true;
+        case QVF_F16:
+                for (uint64_t i = 0; i < count; i++)
+                        ret_values[i] = qvf_f16_to_f32(qvf_load_u16(row + 2 * i));
+                return true;
+        case QVF_BF16:
+                for (uint64_t i = 0; i < count; i++)
+                        ret_values[i] = qvf_bf16_to_f32(qvf_load_u16(row + 2 * i));
+                return true;
+        default: return false;
+        }
+}
+
 int qvf_dtype_dequantise_row(enum qvf_dtype dtype, const void *row, float *ret_values, uint64_t count)
 {
         const struct qvf_dtype_info *info = qvf_dtype_info(dtype);
         void (*dequantise)(const uint8_t *, float *) = dequantiser(dtype);
 
+        if (convert_row(dtype, row, ret_values, count))
+                return 0;
         if (!info || !dequantise)
                 return -EOPNOTSUPP;
         if (count % info->block_length != 0)

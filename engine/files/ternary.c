@@ -167,27 +167,31 @@ int qvf_ternary_clear_dead(enum qvf_dtype dtype, void *data, uint64_t n_blocks)
         return 0;
 }
 
-/* Codes of one run of up to 256 values, and the one magnitude of those that are not zero (0: none is). Q4_0
- * makes
- * +-7/8 s of the sign that it cannot hold. False: more than one magnitude. */
+/* Codes of one run of up to 256 values, and the one magnitude of those that are not zero (0: none is). Where
+ * `cut_sign`, 7/8 of it is the same: Q4_0 makes that of the sign that it cannot hold. False: more magnitudes. */
 static bool ternary_run(const float *values, unsigned count, bool cut_sign,
                 uint8_t codes[QVF_TERNARY_BLOCK_LENGTH], float *ret_scale)
 {
-        float scale = 0;
-        bool fits = true;
+        uint32_t largest = 0, others = 0, cut;
+        float scale;
 
-        for (unsigned i = 0; i < count; i++)
-                scale = fabsf(values[i]) > scale ? fabsf(values[i]) : scale;
+        /* On the bits of |w|: they are ordered as the numbers are, and a NaN is above them all. */
         for (unsigned i = 0; i < count; i++) {
-                float magnitude = fabsf(values[i]);
+                uint32_t magnitude = qvf_f32_bits(values[i]) & 0x7fffffff;
 
-                /* A NaN is equal to none of them. */
-                fits &= magnitude == 0 || magnitude == scale || (cut_sign && magnitude == 0.875f * scale);
+                largest = magnitude > largest ? magnitude : largest;
+        }
+        scale = qvf_f32_from_bits(largest);
+        cut = cut_sign ? qvf_f32_bits(0.875f * scale) : largest;
+        for (unsigned i = 0; i < count; i++) {
+                uint32_t magnitude = qvf_f32_bits(values[i]) & 0x7fffffff;
+
+                others |= (magnitude != 0) & (magnitude != largest) & (magnitude != cut);
                 codes[i] = (uint8_t)(1 + (values[i] > 0) - (values[i] < 0));
         }
         memset(codes + count, 1, QVF_TERNARY_BLOCK_LENGTH - count);
         *ret_scale = scale;
-        return fits && isfinite(scale);
+        return !others && isfinite(scale);
 }
 
 /* What is known so far of a matrix whose blocks may or may not have one scale. */

@@ -80,24 +80,24 @@ START_TEST(sizes)
 {
         static const struct {
                 enum qvf_dtype dtype;
-                uint64_t rows, columns, bytes;
                 int r;
+                uint64_t rows, columns, bytes;
         } cases[] = {
-                { QVF_F32, 3, 5, 60, 0 },
-                { QVF_BF16, 3, 5, 30, 0 },
-                { QVF_TQ2_0, 2, 512, 264, 0 },
-                { QVF_TQ1_0, 2, 512, 216, 0 },
-                { QVF_TQ1_0, 2, 511, 0, -EINVAL },
-                { QVF_Q4_K, 1, 256, 144, 0 },
-                { QVF_Q6_K, 1, 256, 210, 0 },
-                { QVF_Q8_0, 1, 32, 34, 0 },
-                { QVF_Q4_0, 1, 33, 0, -EINVAL },
-                { QVF_I2_S, 16, 4, 48, 0 },
-                { QVF_I2_S, 16, 3, 0, -EINVAL },
-                { QVF_F32, 1, UINT64_MAX / 2, 0, -EOVERFLOW },
-                { QVF_F32, UINT64_MAX / 2, 3, 0, -EOVERFLOW },
-                { QVF_F32, (uint64_t)1 << 62, 1, 0, -EOVERFLOW },
-                { (enum qvf_dtype)99, 1, 1, 0, -EOPNOTSUPP },
+                { QVF_F32, 0, 3, 5, 60 },
+                { QVF_BF16, 0, 3, 5, 30 },
+                { QVF_TQ2_0, 0, 2, 512, 264 },
+                { QVF_TQ1_0, 0, 2, 512, 216 },
+                { QVF_TQ1_0, -EINVAL, 2, 511, 0 },
+                { QVF_Q4_K, 0, 1, 256, 144 },
+                { QVF_Q6_K, 0, 1, 256, 210 },
+                { QVF_Q8_0, 0, 1, 32, 34 },
+                { QVF_Q4_0, -EINVAL, 1, 33, 0 },
+                { QVF_I2_S, 0, 16, 4, 48 },
+                { QVF_I2_S, -EINVAL, 16, 3, 0 },
+                { QVF_F32, -EOVERFLOW, 1, UINT64_MAX / 2, 0 },
+                { QVF_F32, -EOVERFLOW, UINT64_MAX / 2, 3, 0 },
+                { QVF_F32, -EOVERFLOW, (uint64_t)1 << 62, 1, 0 },
+                { (enum qvf_dtype)99, -EOPNOTSUPP, 1, 1, 0 },
         };
 
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -27,7 +27,7 @@ START_TEST(versions_2_and_3)
         for (uint32_t version = 2; version <= 3; version++) {
                 _cleanup_gguf_builder_ struct gguf_builder builder = { .version = version };
                 _cleanup_(qvf_gguf_freep) struct qvf_gguf *gguf = NULL;
-                float data[4] = { 1, 2, 3, 4 };
+                static const float data[4] = { 1, 2, 3, 4 };
                 const struct qvf_gguf_tensor *tensor;
 
                 gguf_add_string(&builder, "general.architecture", "bitnet");

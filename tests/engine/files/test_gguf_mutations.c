@@ -277,7 +277,7 @@ static void try_file(const struct file *file, int fd, struct totals *totals)
 START_TEST(ten_thousand_mutated_files)
 {
         const char *seed = getenv("QVF_SEED"), *count = getenv("QVF_MUTATIONS");
-        unsigned n = count ? (unsigned)atoi(count) : 10000;
+        unsigned n = count ? (unsigned)strtoul(count, NULL, 10) : 10000;
         struct totals totals = { 0 };
         struct file bases[3], file;
         _cleanup_close_ int fd = gguf_memory_file("", 0);

@@ -439,19 +439,19 @@ START_TEST(tensors_of_another_shape_or_type)
         static const struct {
                 const char *name;
                 enum qvf_dtype dtype;
-                uint64_t columns, rows;
                 int code;
+                uint64_t columns, rows;
                 const char *words;
         } cases[] = {
-                { "token_embd.weight", QVF_F32, 65, 32, -EINVAL, "is 65 x 32 x 1 x 1, expected 64 x 32" },
-                { "output_norm.weight", QVF_F32, 63, 1, -EINVAL, "is 63 x 1 x 1 x 1, expected 64 x 1" },
-                { "output_norm.weight", QVF_Q8_0, 64, 1, -EOPNOTSUPP,
+                { "token_embd.weight", QVF_F32, -EINVAL, 65, 32, "is 65 x 32 x 1 x 1, expected 64 x 32" },
+                { "output_norm.weight", QVF_F32, -EINVAL, 63, 1, "is 63 x 1 x 1 x 1, expected 64 x 1" },
+                { "output_norm.weight", QVF_Q8_0, -EOPNOTSUPP, 64, 1,
                                 "of type Q8_0, expected F32, F16 or BF16" },
-                { "token_embd.weight", QVF_I2_S, 64, 32, -EOPNOTSUPP, "of type I2_S, expected" },
-                { "blk.0.attn_q.weight", QVF_F32, 64, 63, -EINVAL, "'blk.0.attn_q.weight' is 64 x 63" },
-                { "blk.1.attn_k.weight", QVF_F32, 64, 32, -EINVAL, "'blk.1.attn_k.weight' is 64 x 32" },
-                { "blk.1.attn_norm.weight", QVF_F32, 32, 2, -EINVAL, "is 32 x 2 x 1 x 1, expected 64 x 1" },
-                { "blk.1.ffn_down.weight", QVF_F32, 64, 96, -EINVAL,
+                { "token_embd.weight", QVF_I2_S, -EOPNOTSUPP, 64, 32, "of type I2_S, expected" },
+                { "blk.0.attn_q.weight", QVF_F32, -EINVAL, 64, 63, "'blk.0.attn_q.weight' is 64 x 63" },
+                { "blk.1.attn_k.weight", QVF_F32, -EINVAL, 64, 32, "'blk.1.attn_k.weight' is 64 x 32" },
+                { "blk.1.attn_norm.weight", QVF_F32, -EINVAL, 32, 2, "is 32 x 2 x 1 x 1, expected 64 x 1" },
+                { "blk.1.ffn_down.weight", QVF_F32, -EINVAL, 64, 96,
                                 "is 64 x 96 x 1 x 1, expected 96 x 64" },
         };
 

@@ -8,6 +8,7 @@
 #include "common/cleanup.h"
 #include "common/half.h"
 #include "engine/files/dtype.h"
+#include "engine/files/gguf.h"
 #include "engine/files/ternary.h"
 
 /* Odd widths of public models, and the edges of a block. */
@@ -361,6 +362,38 @@ START_TEST(i2s_bad_sizes)
 }
 END_TEST
 
+/* The same trained weights in two formats: every matrix comes out the same, uniform, and without dead blocks. */
+START_TEST(shipped_models_agree)
+{
+        _cleanup_(qvf_gguf_freep) struct qvf_gguf *one = NULL, *two = NULL;
+        struct qvf_error error = { 0 };
+        unsigned n_ternary = 0;
+
+        ck_assert_msg(qvf_gguf_open("models/tiny-relu2.TQ1_0.gguf", &one, &error) == 0, "%s", error.text);
+        ck_assert_msg(qvf_gguf_open("models/tiny-relu2.TQ2_0.gguf", &two, &error) == 0, "%s", error.text);
+        for (uint32_t i = 0; i < qvf_gguf_tensors(one); i++) {
+                const struct qvf_gguf_tensor *tq1 = qvf_gguf_tensor(one, i);
+                const struct qvf_gguf_tensor *tq2 = qvf_gguf_find_tensor(two, tq1->name);
+                _cleanup_free_ uint8_t *converted = NULL;
+                struct qvf_ternary_facts facts;
+
+                ck_assert_ptr_nonnull(tq2);
+                if (tq1->dtype != QVF_TQ1_0)
+                        continue;
+                n_ternary++;
+                ck_assert_int_eq(qvf_ternary_inspect(QVF_TQ1_0, tq1->data, tq1->ne[1], tq1->ne[0], tq1->name,
+                                                 &facts, &error),
+                                0);
+                ck_assert(facts.uniform && facts.scale > 0 && facts.dead_blocks == 0);
+                converted = malloc(tq2->size_bytes);
+                ck_assert_ptr_nonnull(converted);
+                qvf_tq1_to_tq2(tq1->data, converted, tq1->size_bytes / QVF_TQ1_BLOCK_BYTES);
+                ck_assert_mem_eq(converted, tq2->data, tq2->size_bytes);
+        }
+        ck_assert_uint_eq(n_ternary, 14);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("ternary");
@@ -381,6 +414,7 @@ int main(void)
         tcase_add_loop_test(tcase, i2s_round_trip, 0, n_widths);
         tcase_add_test(tcase, i2s_order_is_guessed_from_what_goes_with_it);
         tcase_add_test(tcase, i2s_bad_sizes);
+        tcase_add_test(tcase, shipped_models_agree);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);
