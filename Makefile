@@ -31,7 +31,7 @@ COMPILER := $(shell $(CC) --version 2>/dev/null | head -n 1)
 ARCH := $(firstword $(subst -, ,$(shell $(CC) $(TARGET) -dumpmachine 2>/dev/null)))
 
 WARN := -Wall -Wextra -Wvla -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-        -Wwrite-strings -Wundef -Wformat=2
+        -Wwrite-strings -Wundef -Wformat-security
 # gcc cannot see that an error code is negative, and that ret_ values are then not read (M3); and it guesses which
 # texts snprintf might cut, which is what snprintf is for.
 WARN += $(if $(findstring clang,$(COMPILER)),,-Wno-maybe-uninitialized -Wno-format-truncation)
