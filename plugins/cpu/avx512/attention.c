@@ -164,30 +164,46 @@ static ALWAYS_INLINE void score(const struct attention *a, const float *const q[
         }
 }
 
-/* Scores become weights; returns by how much the sums so far shrink. */
-static ALWAYS_INLINE float weigh(
-                struct sums *sums, __m512 scores[2], uint32_t seen, float factor, float *weights)
+/* Scores become weights; shrink[i] is by how much the sums so far shrink. */
+static ALWAYS_INLINE void weigh(struct sums *sums, __m512 scores[], const uint32_t seen[], float factor,
+                float *weights, float shrink[], const unsigned P)
 {
         const __m512 nothing = _mm512_set1_ps(-INFINITY), scale = _mm512_set1_ps(factor);
-        __mmask16 low = (__mmask16)seen, high = (__mmask16)(seen >> 16);
-        __m512 s0 = _mm512_mask_mul_ps(nothing, low, scores[0], scale);
-        __m512 s1 = _mm512_mask_mul_ps(nothing, high, scores[1], scale);
-        float largest = _mm512_reduce_max_ps(_mm512_max_ps(s0, s1)), shrink;
+        __m512 most[SIDE] = { nothing, nothing, nothing, nothing };
+        __m512 total[SIDE] = { _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                _mm512_setzero_ps() };
+        float largest[SIDE], step[LANES], totals[SIDE];
 
-        if (!(largest > -INFINITY)) {
-                memset(weights, 0, CELLS * sizeof(*weights));
-                return 1;
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                scores[2 * i] = _mm512_mask_mul_ps(nothing, (__mmask16)seen[i], scores[2 * i], scale);
+                scores[2 * i + 1] = _mm512_mask_mul_ps(
+                                nothing, (__mmask16)(seen[i] >> 16), scores[2 * i + 1], scale);
+                most[i] = _mm512_max_ps(scores[2 * i], scores[2 * i + 1]);
         }
-        if (largest < sums->largest)
-                largest = sums->largest;
-        shrink = _mm512_cvtss_f32(vector_exp(_mm512_set1_ps(sums->largest - largest)));
-        s0 = _mm512_maskz_mov_ps(low, vector_exp(_mm512_sub_ps(s0, _mm512_set1_ps(largest))));
-        s1 = _mm512_maskz_mov_ps(high, vector_exp(_mm512_sub_ps(s1, _mm512_set1_ps(largest))));
-        _mm512_store_ps(weights, s0);
-        _mm512_store_ps(weights + LANES, s1);
-        sums->total = sums->total * shrink + _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
-        sums->largest = largest;
-        return shrink;
+        _mm_storeu_ps(largest, max_four(most[0], most[1], most[2], most[3]));
+        _mm512_storeu_ps(step, nothing);
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                __m512 base;
+
+                largest[i] = largest[i] > sums[i].largest ? largest[i] : sums[i].largest;
+                base = _mm512_set1_ps(largest[i] > -INFINITY ? largest[i] : 0);
+                step[i] = sums[i].largest - _mm512_cvtss_f32(base);
+                scores[2 * i] = vector_exp(_mm512_sub_ps(scores[2 * i], base));
+                scores[2 * i + 1] = vector_exp(_mm512_sub_ps(scores[2 * i + 1], base));
+                _mm512_store_ps(weights + i * CELLS, scores[2 * i]);
+                _mm512_store_ps(weights + i * CELLS + LANES, scores[2 * i + 1]);
+                total[i] = _mm512_add_ps(scores[2 * i], scores[2 * i + 1]);
+        }
+        _mm512_storeu_ps(step, vector_exp(_mm512_loadu_ps(step)));
+        _mm_storeu_ps(totals, sum_four(total[0], total[1], total[2], total[3]));
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                shrink[i] = step[i];
+                sums[i].total = sums[i].total * step[i] + totals[i];
+                sums[i].largest = largest[i];
+        }
 }
 
 /* sums[i][c …] = sums[i][c …] · shrink[i] + Σ_j weights[i][j] values[j][c …], V vectors of columns. */
@@ -221,6 +237,40 @@ static ALWAYS_INLINE void gather(const struct attention *a, const struct work *w
                 _mm512_store_ps(sums[i / V] + c + i % V * LANES, acc[i]);
 }
 
+/* No single vector is left over where it can be avoided: it would wait for itself. */
+static ALWAYS_INLINE void gather_all(const struct attention *a, const struct work *work, float *const sums[],
+                const float shrink[], const unsigned P)
+{
+        uint32_t c = 0;
+
+        while (c < a->size) {
+                uint32_t left = (a->size - c) / LANES, now = left <= 3                ? left
+                                                             : left == 5 || left == 6 ? 3
+                                                                                      : 4;
+
+                switch (now) {
+                case 1: gather(a, work, sums, shrink, c, P, 1); break;
+                case 2: gather(a, work, sums, shrink, c, P, 2); break;
+                case 3: gather(a, work, sums, shrink, c, P, 3); break;
+                default: gather(a, work, sums, shrink, c, P, 4); break;
+                }
+                c += now * LANES;
+        }
+}
+
+/* Functions of their own: inlined, they would have to share the registers with the constants of vector_exp(). */
+static __attribute__((noinline)) void gather_side(const struct attention *a, const struct work *work,
+                float *const sums[], const float shrink[])
+{
+        gather_all(a, work, sums, shrink, SIDE);
+}
+
+static __attribute__((noinline)) void gather_one(const struct attention *a, const struct work *work,
+                float *const sums[], const float shrink[])
+{
+        gather_all(a, work, sums, shrink, 1);
+}
+
 /* One block of cells, seen by P pairs from `pair` on; seen[i] has a bit for each cell. */
 static ALWAYS_INLINE void attend(const struct attention *a, const struct run *run, const struct work *work,
                 uint32_t pair, const uint32_t seen[], const unsigned P)
@@ -228,7 +278,6 @@ static ALWAYS_INLINE void attend(const struct attention *a, const struct run *ru
         const float *q[SIDE];
         float *sums[SIDE], shrink[SIDE];
         __m512 scores[2 * SIDE];
-        uint32_t c = 0;
 
         UNROLL
         for (unsigned i = 0; i < P; i++) {
@@ -239,14 +288,11 @@ static ALWAYS_INLINE void attend(const struct attention *a, const struct run *ru
                 sums[i] = work->span + (size_t)(pair + i) * a->size;
         }
         score(a, q, work->keys, P, scores);
-        UNROLL
-        for (unsigned i = 0; i < P; i++)
-                shrink[i] = weigh(&work->span_sums[pair + i], scores + 2 * i, seen[i], a->factor,
-                                work->weights + i * CELLS);
-        for (; c + 4 * LANES <= a->size; c += 4 * LANES)
-                gather(a, work, sums, shrink, c, P, 4);
-        for (; c < a->size; c += LANES)
-                gather(a, work, sums, shrink, c, P, 1);
+        weigh(&work->span_sums[pair], scores, seen, a->factor, work->weights, shrink, P);
+        if (P == SIDE)
+                gather_side(a, work, sums, shrink);
+        else
+                gather_one(a, work, sums, shrink);
 }
 
 /* Which cells of the block of positions from `position` on a row looks at, one bit each. */

@@ -13,19 +13,24 @@ static ALWAYS_INLINE __m512 activate(__m512 g, const bool silu)
         return _mm512_mul_ps(g, g);
 }
 
+static ALWAYS_INLINE void gate_16(
+                const struct cpu_call *call, uint64_t i, uint64_t left, const bool whole, const bool silu)
+{
+        __m512 g = load_floats((const float *)call->operand[1].data + i, left, whole);
+        __m512 u = load_floats((const float *)call->operand[2].data + i, left, whole);
+
+        store_floats((float *)call->operand[0].data + i, left, whole, _mm512_mul_ps(activate(g, silu), u));
+}
+
 static ALWAYS_INLINE void gate(const struct cpu_call *call, const bool silu)
 {
-        const float *g = call->operand[1].data, *u = call->operand[2].data;
-        float *y = call->operand[0].data;
-        uint64_t begin, end;
+        uint64_t i, end;
 
-        share_numbers(call, &begin, &end);
-        for (uint64_t i = begin; i < end; i += LANES) {
-                __mmask16 there = lanes_left(end - i);
-                __m512 act = activate(_mm512_maskz_loadu_ps(there, g + i), silu);
-
-                _mm512_mask_storeu_ps(y + i, there, _mm512_mul_ps(act, _mm512_maskz_loadu_ps(there, u + i)));
-        }
+        share_numbers(call, &i, &end);
+        for (; i + LANES <= end; i += LANES)
+                gate_16(call, i, LANES, true, silu);
+        if (i < end)
+                gate_16(call, i, end - i, false, silu);
 }
 
 void cpu_avx512_gate(const struct cpu_call *call)

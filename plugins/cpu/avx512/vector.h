@@ -31,6 +31,20 @@ static ALWAYS_INLINE __mmask16 lanes_left(uint64_t left)
         return (__mmask16)(left >= LANES ? 0xffff : (1u << left) - 1);
 }
 
+/* Numbers i to i + 15 of `left` more; `whole` is a constant that says that all of them are there. */
+static ALWAYS_INLINE __m512 load_floats(const float *from, uint64_t left, const bool whole)
+{
+        return whole ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(lanes_left(left), from);
+}
+
+static ALWAYS_INLINE void store_floats(float *to, uint64_t left, const bool whole, __m512 numbers)
+{
+        if (whole)
+                _mm512_storeu_ps(to, numbers);
+        else
+                _mm512_mask_storeu_ps(to, lanes_left(left), numbers);
+}
+
 /* This thread's numbers of an element-wise operation: rows × columns of its first operand, cut at whole lines so
  * that no line is written by two threads. */
 static inline void share_numbers(const struct cpu_call *call, uint64_t *ret_begin, uint64_t *ret_end)
@@ -93,6 +107,23 @@ static ALWAYS_INLINE __m128 sum_four(__m512 a, __m512 b, __m512 c, __m512 d)
         pairs = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
         sums = _mm256_add_ps(_mm256_shuffle_ps(pairs, pairs, 0x88), _mm256_shuffle_ps(pairs, pairs, 0xdd));
         return _mm_unpacklo_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps(sums, 1));
+}
+
+static ALWAYS_INLINE __m128 max_four(__m512 a, __m512 b, __m512 c, __m512 d)
+{
+        __m512 v[4] = { a, b, c, d };
+        __m256 half[4], ab, cd, pairs, most;
+
+        UNROLL
+        for (int i = 0; i < 4; i++)
+                half[i] = _mm256_max_ps(_mm512_castps512_ps256(v[i]), _mm512_extractf32x8_ps(v[i], 1));
+        ab = _mm256_max_ps(_mm256_insertf128_ps(half[0], _mm256_castps256_ps128(half[1]), 1),
+                        _mm256_permute2f128_ps(half[0], half[1], 0x31));
+        cd = _mm256_max_ps(_mm256_insertf128_ps(half[2], _mm256_castps256_ps128(half[3]), 1),
+                        _mm256_permute2f128_ps(half[2], half[3], 0x31));
+        pairs = _mm256_max_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+        most = _mm256_max_ps(_mm256_shuffle_ps(pairs, pairs, 0x88), _mm256_shuffle_ps(pairs, pairs, 0xdd));
+        return _mm_unpacklo_ps(_mm256_castps256_ps128(most), _mm256_extractf128_ps(most, 1));
 }
 
 /* Σ a[i] b[i]: four vectors of sums, then their lanes. */
