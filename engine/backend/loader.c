@@ -90,8 +90,8 @@ static bool has_functions(const struct qvf_backend *b)
 }
 
 /* `room`: bytes that the symbol really has, as the plugin's symbol table says. */
-static int check_symbol(const struct qvf_backend *backend, uint64_t room, const char *name,
-                struct qvf_error *error)
+static int check_symbol(
+                const struct qvf_backend *backend, uint64_t room, const char *name, struct qvf_error *error)
 {
         const size_t head = offsetof(struct qvf_backend, name); /* magic, abi, size */
 
