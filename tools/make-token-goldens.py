@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the files of tests/data/tokens that the tokenizer is tested against, with implementations of others.
 
-usage: tools/make-token-goldens.py tests/data/tokens [helper.gguf]
+usage: tools/make-token-goldens.py tests/data/tokens
 Needs the Python packages regex, tokenizers and sentencepiece. Made with regex 2026.11.15, tokenizers 0.23.3 and
 sentencepiece 0.2.3; other versions may train other vocabularies, so all files are written together.
 
@@ -11,12 +11,11 @@ splits.json      for each pre-tokenizer and text: how many bytes each word has (
                  `regex`)
 bpe.json         a byte-level BPE vocabulary, trained by `tokenizers`, and bpe-ids.json: its ids for the texts
 spm.json         a SentencePiece vocabulary, trained by `sentencepiece`, and spm-ids.json
-helper-29m.json  the vocabulary of a GGUF file, if one is given
+helper-29m-ids.json is not made here: it came with the model.
 """
 import json
 import os
 import random
-import struct
 import sys
 import tempfile
 
@@ -153,36 +152,6 @@ def make_spm(texts):
     return out, [model.encode(text) if "\u2581" not in text else None for text in texts]
 
 
-def read_gguf_vocabulary(path):
-    with open(path, "rb") as f:
-        data = f.read(16 << 20)
-    formats = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-    at = 24
-
-    def value(kind):
-        nonlocal at
-        if kind == 8:
-            length = struct.unpack_from("<Q", data, at)[0]
-            at += 8 + length
-            return data[at - length:at].decode()
-        if kind == 9:
-            inner, count = struct.unpack_from("<IQ", data, at)
-            at += 12
-            return [value(inner) for _ in range(count)]
-        one = struct.unpack_from("<" + formats[kind], data, at)[0]
-        at += struct.calcsize(formats[kind])
-        return one
-
-    keys = {}
-    for _ in range(struct.unpack_from("<Q", data, 16)[0]):
-        key = value(8)
-        at += 4
-        keys[key] = value(struct.unpack_from("<I", data, at - 4)[0])
-    take = {"model": "model", "pre": "pre", "tokens": "tokens", "types": "token_type", "merges": "merges",
-            "bos": "bos_token_id", "eos": "eos_token_id", "eot": "eot_token_id", "padding": "padding_token_id"}
-    return {ours: keys["tokenizer.ggml." + theirs] for ours, theirs in take.items()}
-
-
 def write(folder, name, thing):
     with open(os.path.join(folder, name), "w", encoding="ascii") as f:
         json.dump(thing, f, separators=(",", ":"))
@@ -200,8 +169,6 @@ def main():
     spm, ids = make_spm(texts + extra)
     write(folder, "spm.json", spm)
     write(folder, "spm-ids.json", {"extra": extra, "ids": ids})
-    if len(sys.argv) > 2:
-        write(folder, "helper-29m.json", read_gguf_vocabulary(sys.argv[2]))
 
 
 main()

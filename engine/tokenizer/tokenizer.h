@@ -127,8 +127,8 @@ struct qvf_detokenizer {
         char held[4];
 };
 
-void qvf_detokenizer_init(
-                struct qvf_detokenizer *detokenizer, const struct qvf_tokenizer *tokenizer, unsigned flags);
+void qvf_detokenizer_init(struct qvf_detokenizer *detokenizer, const struct qvf_tokenizer *tokenizer,
+                unsigned flags);
 /* Appends what has become whole; -EINVAL where the id is none. On failure `text` may have grown. */
 int qvf_detokenizer_push(struct qvf_detokenizer *detokenizer, int32_t id, struct qvf_text *text);
 /* At the end: what is still held is no character and becomes U+FFFD. */

@@ -11,8 +11,8 @@ static void check_ids(const struct qvf_tokenizer *tokenizer, const char *what, j
         _cleanup_free_ int32_t *ids = NULL;
         size_t count = 0;
 
-        ck_assert_int_eq(qvf_tokenizer_encode(
-                                         tokenizer, bytes.bytes, bytes.length, flags, &ids, &count, NULL),
+        ck_assert_int_eq(qvf_tokenizer_encode(tokenizer, bytes.bytes, bytes.length, flags, &ids, &count,
+                                         NULL),
                         0);
         for (size_t i = 0; expected && i < count && i < json_object_array_length(expected); i++)
                 ck_assert_msg(ids[i] == json_object_get_int(json_object_array_get_idx(expected, i)),
@@ -33,7 +33,7 @@ static void check_ids(const struct qvf_tokenizer *tokenizer, const char *what, j
 /* The ids that the model was trained with. */
 START_TEST(helper_ids)
 {
-        struct qvf_tokenizer *tokenizer = tokenizer_of_file("helper-29m.json", NULL);
+        struct qvf_tokenizer *tokenizer = tokenizer_of_model("models/helper-29m.TQ2_0.gguf");
         json_object *cases = read_tokens_file("helper-29m-ids.json");
 
         for (size_t i = 0; i < json_object_array_length(cases); i++) {
@@ -57,29 +57,35 @@ END_TEST
 static const char *const pres[] = { "gpt-2", "llama-bpe", "qwen2", "falcon", "default", "tekken" };
 
 /* The ids that Hugging Face's tokenizers gives for the same vocabulary and expressions. */
-START_TEST(bpe_ids)
+static void check_bpe_ids(const char *pre)
 {
-        struct qvf_tokenizer *tokenizer = tokenizer_of_file("bpe.json", pres[_i]);
+        struct qvf_tokenizer *tokenizer = tokenizer_of_file("bpe.json", pre);
         json_object *texts = read_tokens_file("strings.json"), *root = read_tokens_file("bpe-ids.json");
         json_object *extra = json_object_object_get(root, "extra");
-        json_object *ids = json_object_object_get(json_object_object_get(root, "ids"), pres[_i]);
+        json_object *ids = json_object_object_get(json_object_object_get(root, "ids"), pre);
         json_object *plain = json_object_object_get(ids, "plain"),
                     *parsed = json_object_object_get(ids, "parsed");
         size_t n_texts = json_object_array_length(texts);
 
         for (size_t i = 0; i < n_texts; i++)
-                check_ids(tokenizer, pres[_i], json_object_array_get_idx(texts, i), 0,
+                check_ids(tokenizer, pre, json_object_array_get_idx(texts, i), 0,
                                 json_object_array_get_idx(plain, i));
         for (size_t i = 0; i < json_object_array_length(extra); i++) {
                 json_object *text = json_object_array_get_idx(extra, i);
 
-                check_ids(tokenizer, pres[_i], text, 0, json_object_array_get_idx(plain, n_texts + i));
-                check_ids(tokenizer, pres[_i], text, QVF_ENCODE_PARSE_SPECIAL,
+                check_ids(tokenizer, pre, text, 0, json_object_array_get_idx(plain, n_texts + i));
+                check_ids(tokenizer, pre, text, QVF_ENCODE_PARSE_SPECIAL,
                                 json_object_array_get_idx(parsed, i));
         }
         json_object_put(texts);
         json_object_put(root);
         qvf_tokenizer_free(tokenizer);
+}
+
+START_TEST(bpe_ids)
+{
+        for (size_t i = 0; i < sizeof(pres) / sizeof(pres[0]); i++)
+                check_bpe_ids(pres[i]);
 }
 END_TEST
 
@@ -198,22 +204,4 @@ START_TEST(too_long)
 }
 END_TEST
 
-int main(void)
-{
-        Suite *suite = suite_create("tokenizer");
-        TCase *tcase = tcase_create("tokenizer");
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
-        tcase_add_test(tcase, helper_ids);
-        tcase_add_loop_test(tcase, bpe_ids, 0, sizeof(pres) / sizeof(pres[0]));
-        tcase_add_test(tcase, spm_ids);
-        tcase_add_test(tcase, spm_special);
-        tcase_add_test(tcase, flags_of_the_file);
-        tcase_add_test(tcase, too_long);
-        suite_add_tcase(suite, tcase);
-        srunner_run_all(runner, CK_NORMAL);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+QVF_SUITE("tokenizer", 60, helper_ids, bpe_ids, spm_ids, spm_special, flags_of_the_file, too_long)

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/files/gguf.h"
 #include "engine/tokenizer/tokenizer.h"
+#include "tests/support/suite.h"
 
 static inline json_object *read_tokens_file(const char *name)
 {
@@ -95,6 +97,51 @@ static inline struct qvf_tokenizer *tokenizer_of_file(const char *name, const ch
         ck_assert_msg(qvf_tokenizer_new(&vocabulary, &tokenizer, &error) == 0, "%s: %s", name, error.text);
         free_vocabulary(&vocabulary);
         json_object_put(root);
+        return tokenizer;
+}
+
+/* One of the models that ship. */
+static inline struct qvf_tokenizer *tokenizer_of_model(const char *path)
+{
+        static const char *const keys[] = { "tokenizer.ggml.tokens", "tokenizer.ggml.merges" };
+        struct qvf_vocabulary vocabulary = qvf_vocabulary_empty();
+        struct qvf_tokenizer *tokenizer = NULL;
+        struct qvf_gguf_string *strings[2];
+        struct qvf_token_string *tokens[2];
+        struct qvf_gguf_array types;
+        struct qvf_gguf *gguf = NULL;
+        struct qvf_error error = { 0 };
+        uint64_t lengths[2];
+        int32_t *type_numbers;
+        uint32_t id;
+
+        ck_assert_msg(qvf_gguf_open(path, &gguf, &error) == 0, "%s", error.text);
+        for (size_t i = 0; i < 2; i++) {
+                ck_assert_int_eq(qvf_gguf_get_strings(gguf, keys[i], &strings[i], &lengths[i], NULL), 0);
+                tokens[i] = calloc(lengths[i], sizeof(*tokens[i]));
+                for (size_t k = 0; k < lengths[i]; k++)
+                        tokens[i][k] = (struct qvf_token_string){ strings[i][k].bytes,
+                                strings[i][k].length };
+                free(strings[i]);
+        }
+        ck_assert_int_eq(qvf_gguf_get_array(gguf, "tokenizer.ggml.token_type", QVF_GGUF_I32, &types, NULL),
+                        0);
+        ck_assert_uint_eq(types.length, lengths[0]);
+        type_numbers = calloc(types.length, sizeof(*type_numbers));
+        for (size_t i = 0; i < types.length; i++)
+                type_numbers[i] = (int32_t)qvf_gguf_array_i64(&types, i);
+        vocabulary.model = "gpt2";
+        vocabulary.pre = "llama-bpe";
+        vocabulary.n_tokens = lengths[0];
+        vocabulary.tokens = tokens[0];
+        vocabulary.n_merges = lengths[1];
+        vocabulary.merges = tokens[1];
+        vocabulary.types = type_numbers;
+        if (qvf_gguf_get_u32(gguf, "tokenizer.ggml.bos_token_id", &id, NULL) == 0)
+                vocabulary.named[QVF_NAMED_BOS] = (int32_t)id;
+        ck_assert_msg(qvf_tokenizer_new(&vocabulary, &tokenizer, &error) == 0, "%s", error.text);
+        free_vocabulary(&vocabulary);
+        qvf_gguf_free(gguf);
         return tokenizer;
 }
 
