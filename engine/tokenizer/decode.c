@@ -28,8 +28,8 @@ bool qvf_tokenizer_is_end(const struct qvf_tokenizer *tokenizer, int32_t id)
 
 /* What a token adds to the text, given whether the space that encoding put before the text is still to come
  * off. */
-static struct qvf_token_string text_of(const struct qvf_tokenizer *tokenizer, int32_t id, unsigned flags,
-                bool *strips_space)
+static struct qvf_token_string text_of(
+                const struct qvf_tokenizer *tokenizer, int32_t id, unsigned flags, bool *strips_space)
 {
         struct qvf_token_string piece = qvf_token_table_piece(&tokenizer->tokens, id);
 
@@ -67,8 +67,8 @@ int qvf_tokenizer_decode(const struct qvf_tokenizer *tokenizer, const int32_t *i
         return 0;
 }
 
-void qvf_detokenizer_init(struct qvf_detokenizer *detokenizer, const struct qvf_tokenizer *tokenizer,
-                unsigned flags)
+void qvf_detokenizer_init(
+                struct qvf_detokenizer *detokenizer, const struct qvf_tokenizer *tokenizer, unsigned flags)
 {
         *detokenizer = (struct qvf_detokenizer){
                 .tokenizer = tokenizer,

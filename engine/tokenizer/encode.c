@@ -46,8 +46,8 @@ static int encode_part(struct encoder *encoder, const char *part, size_t length,
         if (tokenizer->kind == QVF_TOKENIZER_GPT2) {
                 encoder->part = part;
                 qvf_unicode_classify(part, length, encoder->classes);
-                return qvf_pretokenizer_split(tokenizer->pre, part, encoder->classes, length, encode_word,
-                                encoder);
+                return qvf_pretokenizer_split(
+                                tokenizer->pre, part, encoder->classes, length, encode_word, encoder);
         }
         if (!first || !tokenizer->add_space_prefix)
                 return qvf_merger_run(&encoder->merger, part, length, &encoder->ids);

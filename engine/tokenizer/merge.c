@@ -115,8 +115,8 @@ static void offer(struct qvf_merger *merger, const char *bytes, size_t length, u
                 left->rank = merge->rank;
                 left->merged = (int32_t)merge->merged;
         } else if (right->next - place <= tokenizer->tokens.longest) {
-                left->merged = qvf_token_table_find(&tokenizer->tokens, bytes + place, right->next - place,
-                                QVF_TOKEN_TEXT);
+                left->merged = qvf_token_table_find(
+                                &tokenizer->tokens, bytes + place, right->next - place, QVF_TOKEN_TEXT);
                 if (left->merged != QVF_TOKEN_NONE)
                         left->rank = tokenizer->ranks[left->merged];
         }
@@ -125,8 +125,8 @@ static void offer(struct qvf_merger *merger, const char *bytes, size_t length, u
 }
 
 /* A character of "llama" text, a byte of a "gpt2" word. */
-static size_t first_symbol(const struct qvf_tokenizer *tokenizer, const char *bytes, size_t length,
-                int32_t *ret_id)
+static size_t first_symbol(
+                const struct qvf_tokenizer *tokenizer, const char *bytes, size_t length, int32_t *ret_id)
 {
         uint32_t codepoint;
         size_t size;

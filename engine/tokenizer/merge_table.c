@@ -46,8 +46,8 @@ void qvf_merge_table_add(struct qvf_merge_table *table, const struct qvf_merge *
                 *slot = *merge;
 }
 
-const struct qvf_merge *qvf_merge_table_find(const struct qvf_merge_table *table, int32_t left,
-                int32_t right)
+const struct qvf_merge *qvf_merge_table_find(
+                const struct qvf_merge_table *table, int32_t left, int32_t right)
 {
         return &table->slots[find_slot(table, (uint32_t)left, (uint32_t)right)];
 }

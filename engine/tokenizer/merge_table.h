@@ -25,7 +25,7 @@ void qvf_merge_table_exit(struct qvf_merge_table *table);
 /* A pair that is there already keeps its rank. Not more than the n_merges of qvf_merge_table_init(). */
 void qvf_merge_table_add(struct qvf_merge_table *table, const struct qvf_merge *merge);
 /* An empty slot where the two do not merge. */
-const struct qvf_merge *qvf_merge_table_find(const struct qvf_merge_table *table, int32_t left,
-                int32_t right);
+const struct qvf_merge *qvf_merge_table_find(
+                const struct qvf_merge_table *table, int32_t left, int32_t right);
 
 #endif

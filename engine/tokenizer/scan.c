@@ -270,8 +270,8 @@ static bool is_isolated(const struct qvf_scan *scan, size_t position, const stru
 }
 
 /* The end of the isolated piece at `position`, or `position`. */
-static size_t isolated_piece(const struct qvf_scan *scan, size_t position,
-                const struct qvf_isolate_rule *rule)
+static size_t isolated_piece(
+                const struct qvf_scan *scan, size_t position, const struct qvf_isolate_rule *rule)
 {
         size_t end = position;
         unsigned count = 0;

@@ -95,8 +95,8 @@ void qvf_token_table_add(struct qvf_token_table *table, size_t id, size_t length
                 table->slots[slot] = (uint64_t)tag << 32 | (id + 1);
 }
 
-int32_t qvf_token_table_find(const struct qvf_token_table *table, const char *bytes, size_t length,
-                uint8_t flags)
+int32_t qvf_token_table_find(
+                const struct qvf_token_table *table, const char *bytes, size_t length, uint8_t flags)
 {
         uint32_t tag;
 

@@ -41,8 +41,8 @@ char *qvf_token_table_next(struct qvf_token_table *table, size_t id);
 void qvf_token_table_add(struct qvf_token_table *table, size_t id, size_t length, uint8_t flags);
 
 /* The first token with these bytes that has one of `flags`, or QVF_TOKEN_NONE. */
-int32_t qvf_token_table_find(const struct qvf_token_table *table, const char *bytes, size_t length,
-                uint8_t flags);
+int32_t qvf_token_table_find(
+                const struct qvf_token_table *table, const char *bytes, size_t length, uint8_t flags);
 
 static inline struct qvf_token_string qvf_token_table_piece(const struct qvf_token_table *table, int32_t id)
 {

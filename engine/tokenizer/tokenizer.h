@@ -4,7 +4,9 @@
  * Two kinds: "llama" merges characters by score, as SentencePiece does, and falls back to bytes; "gpt2" cuts
  * text into words by the model's pre-tokenizer and merges bytes by rank. A tokenizer is never changed once
  * it is made, so any number of threads may use it. decode(encode(text)) is `text` to the last byte, also
- * where it is not UTF-8, as long as the vocabulary has all bytes (qvf_tokenizer_missing_bytes() says). */
+ * where it is not UTF-8, as long as the vocabulary has all bytes (qvf_tokenizer_missing_bytes() says).
+ * For that, U+2581 in the text is three bytes to a "llama" vocabulary. To SentencePiece it is a space, and would
+ * come back as one. */
 #ifndef QVF_ENGINE_TOKENIZER_TOKENIZER_H
 #define QVF_ENGINE_TOKENIZER_TOKENIZER_H
 
@@ -127,8 +129,8 @@ struct qvf_detokenizer {
         char held[4];
 };
 
-void qvf_detokenizer_init(struct qvf_detokenizer *detokenizer, const struct qvf_tokenizer *tokenizer,
-                unsigned flags);
+void qvf_detokenizer_init(
+                struct qvf_detokenizer *detokenizer, const struct qvf_tokenizer *tokenizer, unsigned flags);
 /* Appends what has become whole; -EINVAL where the id is none. On failure `text` may have grown. */
 int qvf_detokenizer_push(struct qvf_detokenizer *detokenizer, int32_t id, struct qvf_text *text);
 /* At the end: what is still held is no character and becomes U+FFFD. */

@@ -157,8 +157,8 @@ static int choose_pre(struct qvf_tokenizer *tokenizer, const struct qvf_vocabula
                 tokenizer->pre = qvf_pretokenizer_find(name);
         if (tokenizer->pre)
                 return 0;
-        tokenizer->pre = qvf_pretokenizer_find(!name && looks_like_llama3(vocabulary) ? "llama-bpe"
-                                                                                      : "default");
+        tokenizer->pre = qvf_pretokenizer_find(
+                        !name && looks_like_llama3(vocabulary) ? "llama-bpe" : "default");
         if (name)
                 return qvf_text_appendf(&tokenizer->assumed,
                                 "tokenizer.ggml.pre '%.64s' is not known: text is cut into words as for "
@@ -429,8 +429,8 @@ static void choose_additions(struct qvf_tokenizer *tokenizer, const struct qvf_v
         tokenizer->add_space_prefix = is_llama && vocabulary->add_space_prefix != 0;
 }
 
-int qvf_tokenizer_new(const struct qvf_vocabulary *vocabulary, struct qvf_tokenizer **ret,
-                struct qvf_error *error)
+int qvf_tokenizer_new(
+                const struct qvf_vocabulary *vocabulary, struct qvf_tokenizer **ret, struct qvf_error *error)
 {
         _cleanup_(qvf_tokenizer_freep) struct qvf_tokenizer *tokenizer = calloc(1, sizeof(*tokenizer));
         int r;
@@ -449,8 +449,8 @@ int qvf_tokenizer_new(const struct qvf_vocabulary *vocabulary, struct qvf_tokeni
                 r = tokenizer->kind == QVF_TOKENIZER_LLAMA ? add_scores(tokenizer, vocabulary)
                                                            : add_merges(tokenizer, vocabulary);
         if (r == -ENOMEM)
-                return qvf_error_set(error, r, "no memory for a tokenizer of %zu tokens",
-                                vocabulary->n_tokens);
+                return qvf_error_set(
+                                error, r, "no memory for a tokenizer of %zu tokens", vocabulary->n_tokens);
         if (r < 0)
                 return r;
         find_bytes(tokenizer);

@@ -27,8 +27,8 @@ static struct qvf_tokenizer *tokenizer_of_bytes(void)
         return tokenizer;
 }
 
-static void push_bytes(struct qvf_detokenizer *detokenizer, const char *bytes, size_t length,
-                struct qvf_text *text)
+static void push_bytes(
+                struct qvf_detokenizer *detokenizer, const char *bytes, size_t length, struct qvf_text *text)
 {
         for (size_t i = 0; i < length; i++) {
                 ck_assert_int_eq(qvf_detokenizer_push(detokenizer, (uint8_t)bytes[i] + 3, text), 0);

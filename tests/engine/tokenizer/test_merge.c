@@ -16,8 +16,8 @@ static uint32_t plain_rank(const struct qvf_tokenizer *tokenizer, const char *by
                 const struct plain_word *word, size_t i, int32_t *ret_merged)
 {
         if (tokenizer->kind == QVF_TOKENIZER_GPT2) {
-                const struct qvf_merge *merge = qvf_merge_table_find(&tokenizer->merges, word->symbols[i].id,
-                                word->symbols[i + 1].id);
+                const struct qvf_merge *merge = qvf_merge_table_find(
+                                &tokenizer->merges, word->symbols[i].id, word->symbols[i + 1].id);
 
                 *ret_merged = (int32_t)merge->merged;
                 return merge->rank;
@@ -102,8 +102,8 @@ START_TEST(same_as_the_plain_twin)
 }
 END_TEST
 
-static void check_round_trip(const struct qvf_tokenizer *tokenizer, const char *bytes, size_t length,
-                unsigned flags)
+static void check_round_trip(
+                const struct qvf_tokenizer *tokenizer, const char *bytes, size_t length, unsigned flags)
 {
         _cleanup_text_ struct qvf_text whole = { 0 }, pushed = { 0 };
         _cleanup_free_ int32_t *ids = NULL;
@@ -127,10 +127,16 @@ static void check_round_trip(const struct qvf_tokenizer *tokenizer, const char *
                                 (length == 0 || memcmp(pushed.bytes, bytes, length) == 0));
 }
 
+#define STRING(text)                                                                                        \
+        {                                                                                                   \
+                text, sizeof(text) - 1                                                                      \
+        }
+
 static size_t random_text(unsigned *seed, char *bytes, size_t most)
 {
-        static const char *const often[] = { "<|eot_id|>", "<s>", "</s>", "<user>", "<user><b>",
-                "\xe2\x96\x81", " ", "  ", "\n", "the ", "<0x41>", "\xe2\x96" };
+        static const struct qvf_token_string often[] = { STRING("<|eot_id|>"), STRING("<s>"), STRING("</s>"),
+                STRING("<user>"), STRING("<user><b>"), STRING("\xe2\x96\x81"), STRING(" "), STRING("  "),
+                STRING("\n"), STRING("the "), STRING("<0x41>"), STRING("\xe2\x96") };
         size_t length = 0, room = (size_t)rand_r(seed) % most;
         int kind = rand_r(seed) % 3;
 
@@ -138,16 +144,17 @@ static size_t random_text(unsigned *seed, char *bytes, size_t most)
                 int value = rand_r(seed);
 
                 if (value % 5 == 0) {
-                        const char *piece = often[(size_t)value / 5 %
-                                                  (sizeof(often) / sizeof(often[0]) - (kind != 2))];
+                        struct qvf_token_string piece =
+                                        often[(size_t)value / 5 %
+                                                        (sizeof(often) / sizeof(often[0]) - (kind != 2))];
 
-                        memcpy(bytes + length, piece, strlen(piece));
-                        length += strlen(piece);
+                        memcpy(bytes + length, piece.bytes, piece.length);
+                        length += piece.length;
                 } else if (kind == 2) {
                         bytes[length++] = (char)(value >> 8);
                 } else {
-                        length += qvf_utf8_encode((uint32_t)value % (kind ? 0x300 : 0x110000),
-                                        bytes + length);
+                        length += qvf_utf8_encode(
+                                        (uint32_t)value % (kind ? 0x300 : 0x110000), bytes + length);
                 }
         }
         return length;

@@ -25,8 +25,8 @@ static void split(const struct qvf_pretokenizer *pretokenizer, struct qvf_token_
 
         words->count = 0;
         qvf_unicode_classify(text.bytes, text.length, classes);
-        ck_assert_int_eq(qvf_pretokenizer_split(pretokenizer, text.bytes, classes, text.length, take_word,
-                                         words),
+        ck_assert_int_eq(qvf_pretokenizer_split(
+                                         pretokenizer, text.bytes, classes, text.length, take_word, words),
                         0);
         free(classes);
 }

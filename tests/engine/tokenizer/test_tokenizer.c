@@ -11,8 +11,8 @@ static void check_ids(const struct qvf_tokenizer *tokenizer, const char *what, j
         _cleanup_free_ int32_t *ids = NULL;
         size_t count = 0;
 
-        ck_assert_int_eq(qvf_tokenizer_encode(tokenizer, bytes.bytes, bytes.length, flags, &ids, &count,
-                                         NULL),
+        ck_assert_int_eq(qvf_tokenizer_encode(
+                                         tokenizer, bytes.bytes, bytes.length, flags, &ids, &count, NULL),
                         0);
         for (size_t i = 0; expected && i < count && i < json_object_array_length(expected); i++)
                 ck_assert_msg(ids[i] == json_object_get_int(json_object_array_get_idx(expected, i)),

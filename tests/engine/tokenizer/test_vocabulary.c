@@ -69,8 +69,8 @@ static void check_refused(const struct qvf_vocabulary *vocabulary, int code, con
         ck_assert_int_eq(qvf_tokenizer_new(vocabulary, &tokenizer, NULL), code);
 }
 
-static void check_ids(const struct qvf_tokenizer *tokenizer, const char *text, size_t n,
-                const int32_t *expected)
+static void check_ids(
+                const struct qvf_tokenizer *tokenizer, const char *text, size_t n, const int32_t *expected)
 {
         _cleanup_free_ int32_t *ids = NULL;
         size_t count = 99;
@@ -440,8 +440,8 @@ static void check_random_vocabulary(unsigned *seed)
         ck_assert_int_eq(qvf_tokenizer_encode(tokenizer, text.bytes, text.length, (unsigned)rand_r(seed) % 4,
                                          &ids, &count, NULL),
                         0);
-        ck_assert_int_eq(qvf_tokenizer_decode(tokenizer, ids, count, (unsigned)rand_r(seed) % 4, &back,
-                                         NULL),
+        ck_assert_int_eq(
+                        qvf_tokenizer_decode(tokenizer, ids, count, (unsigned)rand_r(seed) % 4, &back, NULL),
                         0);
 }
 
