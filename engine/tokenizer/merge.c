@@ -65,15 +65,18 @@ static int reserve(struct qvf_merger *merger, size_t length)
         return 0;
 }
 
-/* Four children a node: half the levels of a binary heap, and the children lie in one cache line. */
+/* Eight children a node: a third of the levels of a binary heap, and the children lie in one or two cache
+ * lines. */
+#define CHILDREN 8
+
 static void heap_push(struct qvf_merger *merger, uint64_t key)
 {
         uint64_t *heap = merger->heap;
         size_t place = merger->n_heap++;
 
-        while (place && heap[(place - 1) / 4] > key) {
-                heap[place] = heap[(place - 1) / 4];
-                place = (place - 1) / 4;
+        while (place && heap[(place - 1) / CHILDREN] > key) {
+                heap[place] = heap[(place - 1) / CHILDREN];
+                place = (place - 1) / CHILDREN;
         }
         heap[place] = key;
 }
@@ -83,8 +86,9 @@ static uint64_t heap_pop(struct qvf_merger *merger)
         uint64_t *heap = merger->heap, top = heap[0], last = heap[--merger->n_heap];
         size_t place = 0, child;
 
-        while ((child = 4 * place + 1) < merger->n_heap) {
-                size_t end = child + 4 < merger->n_heap ? child + 4 : merger->n_heap, least = child;
+        while ((child = CHILDREN * place + 1) < merger->n_heap) {
+                size_t end = child + CHILDREN < merger->n_heap ? child + CHILDREN : merger->n_heap,
+                       least = child;
 
                 for (size_t i = child + 1; i < end; i++)
                         if (heap[i] < heap[least])
