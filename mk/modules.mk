@@ -28,7 +28,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)$(CC) $(CFLAGS_ALL) $(ROOM_FLAGS) $(PATH_FLAGS) $(LEVEL_FLAGS) $(call package_cflags,$(PACKAGES)) -MMD -MP -c -o $@ $<
 
 $(eval $(call module,common,))
-$(eval $(call module,engine,json-c))
+$(eval $(call module,engine,json-c zlib))
 $(eval $(call module,bench,json-c))
 
 # Where numbers from outside are turned into sizes, a conversion that could lose bits is an error.
@@ -42,7 +42,7 @@ $(PATH_OBJECTS): $(BUILD)/paths
 $(PATH_OBJECTS): PATH_FLAGS := -DQVF_PLUGIN_DIR='"$(PLUGINDIR)"'
 
 ENGINE_LIBS = $(BUILD)/libengine.a $(BUILD)/libcommon.a
-ENGINE_LINK = $(call package_libs,json-c) -ldl -lm
+ENGINE_LINK = $(call package_libs,json-c zlib) -ldl -lm
 
 ifneq ($(bench_SOURCES),)
 $(BUILD)/qvf-bench: $(BUILD)/libbench.a $(BUILD)/libplain.a $(ENGINE_LIBS) $(BUILD)/link-flags

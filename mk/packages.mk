@@ -22,6 +22,7 @@ endef
 
 PACKAGES_KNOWN :=
 $(eval $(call package,json-c))
+$(eval $(call package,zlib))
 $(eval $(call package,check))
 
 package_cflags = $(foreach name,$(1),$(CFLAGS_$(name)))

@@ -176,6 +176,11 @@ struct qvf_context *qvf_context_free(struct qvf_context *self)
         return NULL;
 }
 
+const struct qvf_model *qvf_context_model(const struct qvf_context *self)
+{
+        return self->model;
+}
+
 const struct qvf_context_options *qvf_context_options(const struct qvf_context *self)
 {
         return &self->options;

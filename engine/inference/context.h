@@ -48,6 +48,7 @@ int qvf_context_new(struct qvf_model *model, const struct qvf_context_options *o
 struct qvf_context *qvf_context_free(struct qvf_context *context);
 QVF_DEFINE_CLEANUP(struct qvf_context *, qvf_context_free)
 
+const struct qvf_model *qvf_context_model(const struct qvf_context *context);
 const struct qvf_context_options *qvf_context_options(const struct qvf_context *context); /* filled in */
 int qvf_context_memory(
                 struct qvf_context *context, struct qvf_context_memory *ret_memory, struct qvf_error *error);

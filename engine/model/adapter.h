@@ -22,6 +22,8 @@ struct qvf_adapter {
         float alpha;     /* as in the file; 0: none */
 };
 
+/* One that adapts nothing yet. */
+int qvf_adapter_new_empty(const struct qvf_model *model, struct qvf_adapter **ret_adapter);
 /* Checks the file against the model: architecture, names, shapes. The file is not needed afterwards. */
 int qvf_adapter_new(const struct qvf_model *model, const struct qvf_gguf *gguf,
                 struct qvf_adapter **ret_adapter, struct qvf_error *error);

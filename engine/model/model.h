@@ -8,6 +8,7 @@
 
 #include "common/cleanup.h"
 #include "engine/files/model_info.h"
+#include "engine/files/ternary.h"
 #include "engine/model/compute.h"
 #include "engine/template/chat_template.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -45,6 +46,7 @@ struct qvf_model {
         struct qvf_model_info *info;
         struct qvf_tokenizer *tokenizer;
         struct qvf_chat_template *chat_template; /* NULL: the file has none */
+        enum qvf_i2s_order i2s_order;
         struct qvf_layer *layers;
         struct qvf_value embedding, output_norm, head, rope_frequency;
         float head_scale, rope_magnitude;
@@ -55,8 +57,8 @@ struct qvf_model {
 };
 
 /* Takes over `gguf`, also when it fails. The compute device must outlive the model. */
-int qvf_model_new(struct qvf_gguf *gguf, const struct qvf_compute *compute, struct qvf_model **ret_model,
-                struct qvf_error *error);
+int qvf_model_new(struct qvf_gguf *gguf, const struct qvf_compute *compute, enum qvf_i2s_order i2s_order,
+                struct qvf_model **ret_model, struct qvf_error *error);
 int qvf_model_open(const char *path, const struct qvf_compute *compute, struct qvf_model **ret_model,
                 struct qvf_error *error);
 struct qvf_model *qvf_model_free(struct qvf_model *model);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/model/model.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "engine/model/model_private.h"
+
+const char *qvf_module_name(enum qvf_module module)
+{
+        static const char *const names[QVF_MODULES] = {
+                [QVF_ATTN_Q] = "attn_q",
+                [QVF_ATTN_K] = "attn_k",
+                [QVF_ATTN_V] = "attn_v",
+                [QVF_ATTN_OUTPUT] = "attn_output",
+                [QVF_FFN_GATE] = "ffn_gate",
+                [QVF_FFN_UP] = "ffn_up",
+                [QVF_FFN_DOWN] = "ffn_down",
+        };
+
+        return module < QVF_MODULES ? names[module] : "?";
+}
+
+/* A template that can't be read is no reason to refuse the model: completions need none. */
+static int load_chat_template(struct qvf_model *model)
+{
+        struct qvf_gguf_string source;
+        struct qvf_error error = { 0 };
+        int r = qvf_gguf_get_string(model->gguf, "tokenizer.chat_template", &source, &error);
+
+        if (r == 0)
+                r = qvf_chat_template_new(source.bytes, source.length, &model->chat_template, &error);
+        else if (r == -ENOENT)
+                return 0;
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                qvf_log(QVF_LOG_WARNING, "the model's chat template is not used: %s", error.text);
+        return 0;
+}
+
+int qvf_model_new(struct qvf_gguf *gguf, const struct qvf_compute *compute, enum qvf_i2s_order i2s_order,
+                struct qvf_model **ret_model, struct qvf_error *error)
+{
+        _cleanup_(qvf_model_freep) struct qvf_model *model = calloc(1, sizeof(*model));
+        int r;
+
+        if (!model) {
+                qvf_gguf_free(gguf);
+                return -ENOMEM;
+        }
+        model->gguf = gguf;
+        model->compute = *compute;
+        model->i2s_order = i2s_order;
+        r = qvf_model_info_new(gguf, &model->info, error);
+        if (r == 0)
+                r = qvf_model_load_tokenizer(model, error);
+        if (r == 0)
+                r = load_chat_template(model);
+        if (r == 0)
+                r = qvf_model_load_weights(model, error);
+        if (r < 0)
+                return r;
+        *ret_model = QVF_TAKE(model);
+        return 0;
+}
+
+int qvf_model_open(const char *path, const struct qvf_compute *compute, struct qvf_model **ret_model,
+                struct qvf_error *error)
+{
+        struct qvf_gguf *gguf;
+        int r = qvf_gguf_open(path, &gguf, error);
+
+        return r < 0 ? r : qvf_model_new(gguf, compute, QVF_I2S_AUTO, ret_model, error);
+}
+
+struct qvf_model *qvf_model_free(struct qvf_model *model)
+{
+        if (!model)
+                return NULL;
+        for (uint32_t i = 0; i < model->n_buffers; i++)
+                qvf_compute_buffer_free(&model->compute, model->buffers[i]);
+        free(model->buffers);
+        free(model->layers);
+        qvf_chat_template_free(model->chat_template);
+        qvf_tokenizer_free(model->tokenizer);
+        qvf_model_info_free(model->info);
+        qvf_gguf_free(model->gguf);
+        free(model);
+        return NULL;
+}
+
+/* A special token's text, or NULL; `buffer` holds it. */
+static const char *named_token(const struct qvf_model *model, enum qvf_named_token name,
+                struct qvf_text *buffer)
+{
+        int32_t id = qvf_tokenizer_named(model->tokenizer, name);
+        struct qvf_token_string piece;
+
+        if (id < 0)
+                return NULL;
+        piece = qvf_tokenizer_piece(model->tokenizer, id);
+        if (qvf_text_append(buffer, piece.bytes, piece.length) < 0)
+                return NULL;
+        return qvf_text_string(buffer);
+}
+
+int qvf_model_chat(struct qvf_model *model, const struct qvf_chat_message *messages, size_t n_messages,
+                bool add_generation_prompt, struct qvf_text *out, struct qvf_error *error)
+{
+        static bool said; /* one line in the log is enough, whichever model it is */
+        _cleanup_text_ struct qvf_text bos = { 0 }, eos = { 0 }, unknown = { 0 }, padding = { 0 };
+        struct qvf_chat_context context = {
+                .messages = messages,
+                .n_messages = n_messages,
+                .add_generation_prompt = add_generation_prompt,
+                .bos_token = named_token(model, QVF_NAMED_BOS, &bos),
+                .eos_token = named_token(model, QVF_NAMED_EOS, &eos),
+                .unk_token = named_token(model, QVF_NAMED_UNKNOWN, &unknown),
+                .pad_token = named_token(model, QVF_NAMED_PADDING, &padding),
+        };
+
+        if (model->chat_template)
+                return qvf_chat_template_render(model->chat_template, &context, out, error);
+        if (!said)
+                qvf_log(QVF_LOG_INFO,
+                                "the model has no chat template: \"User: …\", \"Assistant: …\" is used");
+        said = true;
+        return qvf_chat_template_plain(&context, out, error);
+}

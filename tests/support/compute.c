@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/compute.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/backend/host.h"
+#include "engine/backend/loader.h"
+
+const char *test_path(const char *name)
+{
+        static char paths[4][4096];
+        static unsigned next;
+        char *path = paths[next++ % 4];
+        const char *source = getenv(
+                        "QVF_SOURCE"); /* tests are run in the folder of the sources, or say where it is */
+
+        snprintf(path, sizeof(paths[0]), "%s/%s", source ? source : ".", name);
+        return path;
+}
+
+struct qvf_compute test_compute(const char *level, unsigned threads)
+{
+        const struct qvf_device_options options = { .size = sizeof(options), .threads = threads };
+        const char *build = getenv("QVF_BUILD");
+        struct qvf_compute compute = { 0 };
+        struct qvf_error error = { 0 };
+        char folder[4096];
+
+        if (level)
+                setenv("QVF_CPU_LEVEL", level, 1);
+        else
+                unsetenv("QVF_CPU_LEVEL");
+        snprintf(folder, sizeof(folder), "%s/plugins", build ? build : "build");
+        ck_assert_msg(qvf_backend_open(folder, "cpu", &compute.backend, &error) == 0, "%s", error.text);
+        ck_assert_int_eq(compute.backend->device_open(&qvf_host_default, 0, &options, &compute.device), 0);
+        return compute;
+}
+
+struct qvf_model *test_model(const struct qvf_compute *compute, const char *name)
+{
+        struct qvf_error error = { 0 };
+        struct qvf_model *model = NULL;
+        char path[256];
+
+        snprintf(path, sizeof(path), "models/%s.gguf", name);
+        ck_assert_msg(qvf_model_open(test_path(path), compute, &model, &error) == 0, "%s", error.text);
+        return model;
+}
+
+double test_distance(const float *a, const float *b, size_t count)
+{
+        double difference = 0, size = 0;
+
+        for (size_t i = 0; i < count; i++) {
+                difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+                size += (double)b[i] * b[i];
+        }
+        return sqrt(difference / (size > 0 ? size : 1));
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The CPU backend of this build, opened for a test. */
+#ifndef QVF_TESTS_SUPPORT_COMPUTE_H
+#define QVF_TESTS_SUPPORT_COMPUTE_H
+
+#include "engine/model/model.h"
+
+/* `level` as in QVF_CPU_LEVEL; NULL: the best that this machine has. Fails the test where it can't. */
+struct qvf_compute test_compute(const char *level, unsigned threads);
+/* A model of the folder models/. */
+struct qvf_model *test_model(const struct qvf_compute *compute, const char *name);
+/* NAME below the folder of the sources: tests run from anywhere. */
+const char *test_path(const char *name);
+/* The relative distance ‖a - b‖ / ‖b‖. */
+double test_distance(const float *a, const float *b, size_t count);
+
+#endif
