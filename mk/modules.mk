@@ -41,11 +41,12 @@ PATH_OBJECTS := $(call objects,$(PATH_SOURCES))
 $(PATH_OBJECTS): $(BUILD)/paths
 $(PATH_OBJECTS): PATH_FLAGS := -DQVF_PLUGIN_DIR='"$(PLUGINDIR)"'
 
-ENGINE_LIBS = $(BUILD)/libengine.a $(BUILD)/libcommon.a
+# The self-test compares a device with the plain kernels, so that the engine needs them too.
+ENGINE_LIBS = $(BUILD)/libengine.a $(BUILD)/libplain.a $(BUILD)/libcommon.a
 ENGINE_LINK = $(call package_libs,json-c zlib) -ldl -lm
 
 ifneq ($(bench_SOURCES),)
-$(BUILD)/qvf-bench: $(BUILD)/libbench.a $(BUILD)/libplain.a $(ENGINE_LIBS) $(BUILD)/link-flags
+$(BUILD)/qvf-bench: $(BUILD)/libbench.a $(ENGINE_LIBS) $(BUILD)/link-flags
 	$(say) LD $@
 	$(Q)$(CC) -pie -o $@ $(filter %.a,$^) $(LDFLAGS_ALL) $(ENGINE_LINK)
 ALL += $(BUILD)/qvf-bench
