@@ -18,6 +18,10 @@ static bool available(void)
         {                                                                                                   \
                 { cpu_avx512_##name, NULL }, cpu_avx512_##name##_supports                                   \
         }
+#define SCRATCH(name)                                                                                       \
+        {                                                                                                   \
+                { cpu_avx512_##name, cpu_avx512_##name##_scratch }, NULL                                    \
+        }
 #define SCRATCH_IF(name)                                                                                    \
         {                                                                                                   \
                 { cpu_avx512_##name, cpu_avx512_##name##_scratch }, cpu_avx512_##name##_supports            \
@@ -40,5 +44,12 @@ const struct cpu_level cpu_level_avx512 = {
                 [QVF_OP_ATTENTION] = SCRATCH_IF(attention),
                 [QVF_OP_GATE] = KERNEL(gate),
                 [QVF_OP_TOP_K] = KERNEL(top_k),
+                [QVF_OP_DROPOUT] = KERNEL(dropout),
+                [QVF_OP_RMSNORM_BACKWARD] = KERNEL(rmsnorm_backward),
+                [QVF_OP_MATMUL_BACKWARD] = SCRATCH_IF(matmul_backward),
+                [QVF_OP_MATMUL_WEIGHT_BACKWARD] = KERNEL(matmul_weight_backward),
+                [QVF_OP_GATE_BACKWARD] = KERNEL(gate_backward),
+                [QVF_OP_SQUARE_SUM] = SCRATCH(square_sum),
+                [QVF_OP_ADAMW] = KERNEL_IF(adamw),
         },
 };
