@@ -16,6 +16,7 @@ void cpu_avx512_kv_store(const struct cpu_call *call);
 void cpu_avx512_matmul(const struct cpu_call *call);
 void cpu_avx512_matmul_backward(const struct cpu_call *call);
 void cpu_avx512_matmul_ternary(const struct cpu_call *call);
+void cpu_avx512_matmul_ternary_backward(const struct cpu_call *call);
 void cpu_avx512_matmul_weight_backward(const struct cpu_call *call);
 void cpu_avx512_quantize(const struct cpu_call *call);
 void cpu_avx512_rmsnorm(const struct cpu_call *call);
@@ -32,6 +33,8 @@ size_t cpu_avx512_matmul_backward_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 size_t cpu_avx512_matmul_ternary_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
+size_t cpu_avx512_matmul_ternary_backward_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 size_t cpu_avx512_square_sum_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 
@@ -42,5 +45,7 @@ bool cpu_avx512_kv_store_supports(const struct qvf_op *op, const struct cpu_oper
 bool cpu_avx512_matmul_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_matmul_backward_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_matmul_ternary_supports(const struct qvf_op *op, const struct cpu_operand *operands);
+bool cpu_avx512_matmul_ternary_backward_supports(
+                const struct qvf_op *op, const struct cpu_operand *operands);
 
 #endif

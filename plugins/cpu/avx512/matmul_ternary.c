@@ -335,28 +335,6 @@ static void pack_rows(const struct cpu_call *call, const struct product *p, int8
         }
 }
 
-/* acc[2r + h] += Σ code · q of row r of the tile and rows 16h … 16h + 15 of a panel of 32. */
-static ALWAYS_INLINE void multiply_tile(
-                const uint8_t *panel, const int8_t *q, uint32_t columns, const unsigned R, __m512i acc[])
-{
-        for (uint32_t k = 0; k < columns; k += 4) {
-                __m512i low = _mm512_load_si512(panel), high = _mm512_load_si512(panel + LINE);
-
-                UNROLL
-                for (unsigned r = 0; r < R; r++) {
-                        int32_t four;
-                        __m512i partner;
-
-                        memcpy(&four, q + 4 * r, 4);
-                        partner = _mm512_set1_epi32(four);
-                        acc[2 * r] = _mm512_dpbusd_epi32(acc[2 * r], low, partner);
-                        acc[2 * r + 1] = _mm512_dpbusd_epi32(acc[2 * r + 1], high, partner);
-                }
-                panel += 2 * LINE;
-                q += 4 * R;
-        }
-}
-
 struct tile { /* one tile's work on a panel of 32 rows */
         const uint8_t *panel;
         const int8_t *q; /* packed, from the panel's first column on */

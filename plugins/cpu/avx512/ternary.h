@@ -15,6 +15,7 @@
 #define TQ1_BLOCK 54u
 #define TQ1_SCALE 52u
 #define TQ1_DIGITS 5u
+#define TILE_ROWS 12u /* rows of q in a tile: with 2 vectors of codes they fill 24 of 32 registers */
 
 static inline size_t ternary_row_bytes(uint32_t dtype, uint32_t columns)
 {
@@ -117,6 +118,105 @@ static inline void unpack_panel(uint32_t dtype, const uint8_t *weights, size_t r
                 }
                 panel += QVF_TERNARY_BLOCK / 4 * step;
         }
+}
+
+/* acc[2r + h] += Σ code · q of row r of the tile and rows 16h … 16h + 15 of a panel of 32. */
+static ALWAYS_INLINE void multiply_tile(
+                const uint8_t *panel, const int8_t *q, uint32_t columns, const unsigned R, __m512i acc[])
+{
+        for (uint32_t k = 0; k < columns; k += 4) {
+                __m512i low = _mm512_load_si512(panel), high = _mm512_load_si512(panel + LINE);
+
+                UNROLL
+                for (unsigned r = 0; r < R; r++) {
+                        int32_t four;
+                        __m512i partner;
+
+                        memcpy(&four, q + 4 * r, 4);
+                        partner = _mm512_set1_epi32(four);
+                        acc[2 * r] = _mm512_dpbusd_epi32(acc[2 * r], low, partner);
+                        acc[2 * r + 1] = _mm512_dpbusd_epi32(acc[2 * r + 1], high, partner);
+                }
+                panel += 2 * LINE;
+                q += 4 * R;
+        }
+}
+
+/* Codes of columns 64 · slice to 64 · slice + 63 of a block. */
+static ALWAYS_INLINE __m512i tq2_slice(const uint8_t *block, unsigned slice)
+{
+        __m512i bytes = _mm512_broadcast_i64x4(
+                        _mm256_loadu_si256((const __m256i *)(block + slice / 2 * 32)));
+        __m256i low = _mm256_set1_epi64x((long long)(slice % 2 * 4));
+        __m512i shift = _mm512_inserti64x4(
+                        _mm512_castsi256_si512(low), _mm256_add_epi64(low, _mm256_set1_epi64x(2)), 1);
+
+        if (__builtin_expect(scale_is_zero(block + TQ2_SCALE), 0))
+                return _mm512_set1_epi8(1);
+        return _mm512_and_si512(_mm512_srlv_epi64(bytes, shift), _mm512_set1_epi8(3));
+}
+
+/* The bytes that hold a slice, and what they are to be multiplied by: 3ⁿ in each 16 bits for digit n. */
+static ALWAYS_INLINE __m512i tq1_slice_bytes(const uint8_t *block, unsigned slice, __m512i *ret_powers)
+{
+        __m256i wide = _mm256_loadu_si256((const __m256i *)block);
+        __m128i narrow = _mm_loadu_si128((const __m128i *)(block + 32));
+        __m256i twice = _mm256_broadcastsi128_si256(narrow);
+        __m256i low, high;
+        int32_t last;
+
+        memcpy(&last, block + 48, sizeof(last));
+        switch (slice) {
+        case 0:
+        case 1:
+                low = _mm256_set1_epi16(slice == 0 ? 1 : 9);
+                high = _mm256_set1_epi16(slice == 0 ? 3 : 27);
+                twice = wide;
+                break;
+        case 2:
+                low = _mm256_set1_epi16(81);
+                high = _mm256_setr_epi16(1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3);
+                break;
+        default:
+                low = _mm256_setr_epi16(9, 9, 9, 9, 9, 9, 9, 9, 27, 27, 27, 27, 27, 27, 27, 27);
+                high = _mm256_setr_epi16(81, 81, 81, 81, 81, 81, 81, 81, 1, 1, 3, 3, 9, 9, 27, 27);
+                wide = twice;
+                twice = _mm256_inserti128_si256(twice, _mm_set1_epi32(last), 1);
+                break;
+        }
+        *ret_powers = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+        return _mm512_inserti64x4(_mm512_castsi256_si512(wide), twice, 1);
+}
+
+static ALWAYS_INLINE __m512i tq1_slice(const uint8_t *block, unsigned slice)
+{
+        const __m512i one = _mm512_set1_epi8(1), even = _mm512_set1_epi16(255);
+        __m512i powers, bytes = tq1_slice_bytes(block, slice, &powers), t, digit;
+
+        if (__builtin_expect(scale_is_zero(block + TQ1_SCALE), 0))
+                return one;
+        t = _mm512_or_si512(_mm512_and_si512(_mm512_mullo_epi16(bytes, powers), even),
+                        _mm512_mullo_epi16(_mm512_andnot_si512(even, bytes), powers));
+        digit = _mm512_maskz_mov_epi8(_mm512_cmpge_epu8_mask(t, _mm512_set1_epi8(86)), one);
+        return _mm512_mask_add_epi8(digit, _mm512_cmpge_epu8_mask(t, _mm512_set1_epi8((char)171)), one, one);
+}
+
+/* Four rows of 64 codes become 4 vectors with 16 columns each, the 4 codes of a column side by side. */
+static ALWAYS_INLINE void interleave_rows(const __m512i row[4], __m512i columns[4])
+{
+        __m512i low01 = _mm512_unpacklo_epi8(row[0], row[1]), high01 = _mm512_unpackhi_epi8(row[0], row[1]);
+        __m512i low23 = _mm512_unpacklo_epi8(row[2], row[3]), high23 = _mm512_unpackhi_epi8(row[2], row[3]);
+        __m512i w0 = _mm512_unpacklo_epi16(low01, low23), w1 = _mm512_unpackhi_epi16(low01, low23);
+        __m512i w2 = _mm512_unpacklo_epi16(high01, high23), w3 = _mm512_unpackhi_epi16(high01, high23);
+        /* w[i] lane l holds columns 16l + 4i … 16l + 4i + 3 */
+        __m512i a = _mm512_shuffle_i32x4(w0, w1, 0x88), b = _mm512_shuffle_i32x4(w0, w1, 0xdd);
+        __m512i c = _mm512_shuffle_i32x4(w2, w3, 0x88), d = _mm512_shuffle_i32x4(w2, w3, 0xdd);
+
+        /* a = w0.0 w0.2 w1.0 w1.2, b = w0.1 w0.3 w1.1 w1.3 */
+        columns[0] = _mm512_shuffle_i32x4(a, c, 0x88);
+        columns[1] = _mm512_shuffle_i32x4(b, d, 0x88);
+        columns[2] = _mm512_shuffle_i32x4(a, c, 0xdd);
+        columns[3] = _mm512_shuffle_i32x4(b, d, 0xdd);
 }
 
 #endif

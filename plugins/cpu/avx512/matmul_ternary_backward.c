@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dx[r][c] (+)= W.scale · Σ_n W[n][c] dy[r][n]
+ *
+ * In integers, as the forward product: a row of dy is two rows of bytes, dy = m / 127 · (q + p / 254), q rounded and p
+ * what rounding lost; that is right to 2⁻¹⁷ of the row's largest number. A task has 64 columns of dx; their weights
+ * become a panel, 4 rows of W side by side, that tiles of up to 6 rows of dy run over. */
+#include <math.h>
+
+#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/avx512/ternary.h"
+
+#define ROWS_EACH (TILE_ROWS / 2) /* rows of dy in a tile: each is two rows of bytes */
+#define SLICE 64u                 /* columns of a task */
+#define SLICES (QVF_TERNARY_BLOCK / SLICE)
+#define PANEL_ROWS 8192u /* of W: a panel is 512 KiB at most */
+#define LOST 254.0f      /* steps of p in one step of q */
+
+struct product {
+        float *dx;
+        const float *dy;
+        const uint8_t *weights;
+        uint32_t dtype;
+        uint32_t rows, outputs, columns; /* outputs: rows of W, columns of dy; columns: of dx */
+        size_t row_bytes, packed_row;    /* packed_row: bytes of a row of bytes */
+        bool accumulate;
+        float scale;
+        /* In the scratch: */
+        int8_t *packed;
+        struct row {
+                float factor; /* W.scale · m / 127 */
+                int32_t q_sum, p_sum;
+                int32_t unused;
+        } * row;
+        uint8_t *panel;
+};
+
+static size_t packed_row_bytes(uint32_t outputs)
+{
+        return round_up(outputs, LANES);
+}
+
+static size_t panel_bytes(uint32_t outputs)
+{
+        size_t rows = packed_row_bytes(outputs);
+
+        return SLICE * (rows < PANEL_ROWS ? rows : PANEL_ROWS);
+}
+
+static struct product product_of(const struct cpu_call *call)
+{
+        const struct cpu_operand *dx = &call->operand[0], *dy = &call->operand[1], *w = &call->operand[2];
+        size_t packed_row = packed_row_bytes(w->rows);
+        uint8_t *scratch = call->scratch;
+
+        return (struct product){
+                .dx = dx->data,
+                .dy = dy->data,
+                .weights = w->data,
+                .dtype = w->dtype,
+                .rows = call->rows,
+                .outputs = w->rows,
+                .columns = dx->columns,
+                .row_bytes = ternary_row_bytes(w->dtype, w->columns),
+                .packed_row = packed_row,
+                .accumulate = call->op->flags & QVF_ACCUMULATE,
+                .scale = w->scale,
+                .packed = (int8_t *)scratch,
+                .row = (struct row *)(scratch + round_up(2 * dx->rows * packed_row, LINE)),
+                .panel = scratch + round_up(2 * dx->rows * packed_row, LINE) +
+                         round_up(dx->rows * sizeof(struct row), LINE) + call->thread * panel_bytes(w->rows),
+        };
+}
+
+static uint32_t tile_count(const struct product *p)
+{
+        return (p->rows + ROWS_EACH - 1) / ROWS_EACH;
+}
+
+static uint32_t tile_begin(const struct product *p, uint32_t tile)
+{
+        return (uint32_t)((uint64_t)p->rows * tile / tile_count(p));
+}
+
+/* The largest magnitude; no number if one of them is none. */
+static float largest_of(const float *x, uint32_t count)
+{
+        __m512 largest = _mm512_setzero_ps(), nothing = _mm512_setzero_ps();
+
+        for (uint32_t i = 0; i < count; i += LANES) {
+                __m512 v = load_floats(x + i, count - i, false);
+
+                largest = _mm512_max_ps(_mm512_abs_ps(v), largest);
+                nothing = _mm512_fmadd_ps(v, _mm512_setzero_ps(), nothing); /* 0, or not a number */
+        }
+        return _mm512_reduce_max_ps(largest) + _mm512_reduce_add_ps(nothing);
+}
+
+/* Row `slot` of a tile of `rows` rows of dy, which has 2 · rows rows of bytes. */
+static void pack_row(const struct product *p, const float *dy, int8_t *tile, uint32_t slot, uint32_t rows,
+                struct row *row)
+{
+        float largest = largest_of(dy, p->outputs);
+        __m512 factor = _mm512_set1_ps(largest >= 1e-30f && largest <= 1e38f ? 127.0f / largest : 0);
+        __m512i q_sum = _mm512_setzero_si512(), p_sum = _mm512_setzero_si512();
+
+        for (uint32_t n = 0; n < p->packed_row; n += LANES) {
+                uint32_t left = n < p->outputs ? p->outputs - n : 0;
+                __m512 v = _mm512_mul_ps(load_floats(dy + n, left, false), factor);
+                __m512i q = _mm512_cvtps_epi32(v);
+                __m512i rest = _mm512_cvtps_epi32(_mm512_mul_ps(
+                                _mm512_sub_ps(v, _mm512_cvtepi32_ps(q)), _mm512_set1_ps(LOST)));
+                int32_t four[8];
+
+                q_sum = _mm512_add_epi32(q_sum, q);
+                p_sum = _mm512_add_epi32(p_sum, rest);
+                _mm_storeu_si128((__m128i *)four, _mm512_cvtsepi32_epi8(q));
+                _mm_storeu_si128((__m128i *)(four + 4), _mm512_cvtsepi32_epi8(rest));
+                for (uint32_t i = 0; i < 4; i++) {
+                        int8_t *to = tile + (size_t)(n + 4 * i) * 2 * rows;
+
+                        memcpy(to + 4 * slot, &four[i], 4);
+                        memcpy(to + 4 * (rows + slot), &four[4 + i], 4);
+                }
+        }
+        row->factor = p->scale * (largest / 127.0f);
+        row->q_sum = _mm512_reduce_add_epi32(q_sum);
+        row->p_sum = _mm512_reduce_add_epi32(p_sum);
+}
+
+static void pack(const struct cpu_call *call, const struct product *p)
+{
+        uint32_t begin, end;
+
+        cpu_share(call, tile_count(p), 1, &begin, &end);
+        for (uint32_t tile = begin; tile < end; tile++) {
+                uint32_t first = tile_begin(p, tile), rows = tile_begin(p, tile + 1) - first;
+
+                for (uint32_t r = 0; r < rows; r++)
+                        pack_row(p, p->dy + (size_t)(first + r) * p->outputs,
+                                        p->packed + 2 * first * p->packed_row, r, rows, &p->row[first + r]);
+        }
+}
+
+/* Rows [n, n + rows) of W, 64 columns: two panels of 32 columns, [row / 4][2 vectors]. */
+static void unpack(const struct product *p, uint32_t slice, uint32_t n, uint32_t rows)
+{
+        size_t block_bytes = p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
+        const uint8_t *block = p->weights + n * p->row_bytes + slice / SLICES * block_bytes;
+        uint8_t *second = p->panel + (size_t)rows * 32;
+
+        for (uint32_t i = 0; i < rows; i += 4) {
+                __m512i row[4], columns[4];
+
+                for (uint32_t j = 0; j < 4; j++) {
+                        const uint8_t *from = block + (i + j) * p->row_bytes;
+
+                        if (n + i + j >= p->outputs)
+                                row[j] = _mm512_set1_epi8(1);
+                        else
+                                row[j] = p->dtype == QVF_TQ1_0 ? tq1_slice(from, slice % SLICES)
+                                                               : tq2_slice(from, slice % SLICES);
+                }
+                interleave_rows(row, columns);
+                _mm512_store_si512(p->panel + (size_t)i * 32, columns[0]);
+                _mm512_store_si512(p->panel + (size_t)i * 32 + LINE, columns[1]);
+                _mm512_store_si512(second + (size_t)i * 32, columns[2]);
+                _mm512_store_si512(second + (size_t)i * 32 + LINE, columns[3]);
+        }
+}
+
+struct tile { /* rows of dy on a panel of 32 columns */
+        const uint8_t *panel;
+        const int8_t *packed;
+        uint32_t first_row, column, depth; /* depth: rows of W in the panel */
+        bool accumulate, last;
+};
+
+/* The sums of codes c = W + 1 are Σ c q; Σ q is taken off with the last panel. */
+static ALWAYS_INLINE void run_tile(const struct product *p, const struct tile *t, const unsigned R)
+{
+        __m512i acc[2 * TILE_ROWS];
+
+        UNROLL
+        for (unsigned i = 0; i < 4 * R; i++)
+                acc[i] = _mm512_setzero_si512();
+        multiply_tile(t->panel, t->packed, t->depth, 2 * R, acc);
+        UNROLL
+        for (unsigned i = 0; i < 2 * R; i++) {
+                const struct row *row = &p->row[t->first_row + i / 2];
+                uint32_t column = t->column + i % 2 * LANES;
+                __mmask16 there = column < p->columns ? lanes_left(p->columns - column) : 0;
+                float *dx = p->dx + (size_t)(t->first_row + i / 2) * p->columns + (there ? column : 0);
+                __m512i q = acc[i], rest = acc[2 * R + i];
+                __m512 sum;
+
+                if (t->last) {
+                        q = _mm512_sub_epi32(q, _mm512_set1_epi32(row->q_sum));
+                        rest = _mm512_sub_epi32(rest, _mm512_set1_epi32(row->p_sum));
+                }
+                sum = _mm512_fmadd_ps(
+                                _mm512_cvtepi32_ps(rest), _mm512_set1_ps(1 / LOST), _mm512_cvtepi32_ps(q));
+                sum = _mm512_mul_ps(sum, _mm512_set1_ps(row->factor));
+                if (t->accumulate)
+                        sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(there, dx));
+                _mm512_mask_storeu_ps(dx, there, sum);
+        }
+}
+
+static void run_any_tile(const struct product *p, const struct tile *t, uint32_t rows)
+{
+        switch (rows) {
+        case 1: run_tile(p, t, 1); break;
+        case 2: run_tile(p, t, 2); break;
+        case 3: run_tile(p, t, 3); break;
+        case 4: run_tile(p, t, 4); break;
+        case 5: run_tile(p, t, 5); break;
+        default: run_tile(p, t, 6); break;
+        }
+}
+
+/* 64 columns of dx, from the rows [n, n + depth) of W. */
+static void run_slice(const struct product *p, uint32_t slice, uint32_t n, uint32_t depth)
+{
+        unpack(p, slice, n, depth);
+        for (uint32_t tile = 0; tile < tile_count(p); tile++) {
+                uint32_t first = tile_begin(p, tile), rows = tile_begin(p, tile + 1) - first;
+
+                for (uint32_t half = 0; half < 2; half++) {
+                        struct tile t = {
+                                .panel = p->panel + (size_t)half * depth * 32,
+                                .packed = p->packed + 2 * first * p->packed_row + (size_t)n * 2 * rows,
+                                .first_row = first,
+                                .column = slice * SLICE + half * 32,
+                                .depth = depth,
+                                .accumulate = n > 0 || p->accumulate,
+                                .last = n + depth == p->packed_row,
+                        };
+
+                        run_any_tile(p, &t, rows);
+                }
+        }
+}
+
+void cpu_avx512_matmul_ternary_backward(const struct cpu_call *call)
+{
+        struct product p = product_of(call);
+        uint32_t slices = (p.columns + SLICE - 1) / SLICE;
+
+        pack(call, &p);
+        cpu_barrier(call);
+        for (uint32_t slice = cpu_next(call); slice < slices; slice = cpu_next(call)) {
+                for (uint32_t n = 0; n < p.packed_row; n += PANEL_ROWS) {
+                        uint32_t left = (uint32_t)p.packed_row - n;
+
+                        run_slice(&p, slice, n, left < PANEL_ROWS ? left : PANEL_ROWS);
+                        cpu_pause_point(call);
+                }
+        }
+}
+
+size_t cpu_avx512_matmul_ternary_backward_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
+{
+        size_t rows = operands[0].rows;
+        uint32_t outputs = operands[2].rows;
+
+        (void)op;
+        return round_up(2 * rows * packed_row_bytes(outputs), LINE) +
+               round_up(rows * sizeof(struct row), LINE) + n_threads * panel_bytes(outputs);
+}
+
+bool cpu_avx512_matmul_ternary_backward_supports(const struct qvf_op *op, const struct cpu_operand *operands)
+{
+        const struct cpu_operand *w = &operands[2];
+
+        (void)op;
+        return (w->dtype == QVF_TQ2_0 || w->dtype == QVF_TQ1_0) && !w->packed && !w->block_scales &&
+               w->columns % QVF_TERNARY_BLOCK == 0 && operands[0].columns <= w->columns;
+}
