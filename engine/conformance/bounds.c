@@ -14,6 +14,8 @@
 #define EPSILON CONFORMANCE_EPSILON
 #define SMALLEST 1e-37   /* a device may take denormal numbers for zero */
 #define SUM_TERMS 4096.0 /* nobody adds up more than this in one float */
+#define BF16_TERMS                                                                                          \
+        (0x1p-9 / EPSILON) /* one rounding to bf16: gradients through fixed weights need no more */
 
 static int absolute(const struct cpu_operand *from, struct cpu_operand *ret_to)
 {
@@ -284,7 +286,7 @@ int conformance_bounds(const struct conformance_run *run, unsigned operand, doub
                 return conformance_attention_backward_bounds(run, operand, bounds);
         case QVF_OP_HEAD_LOSS: return conformance_loss_bounds(run, operand, bounds);
         case QVF_OP_RMSNORM_BACKWARD: return rmsnorm_backward_bounds(run, bounds);
-        case QVF_OP_MATMUL_TERNARY_BACKWARD:
+        case QVF_OP_MATMUL_TERNARY_BACKWARD: return magnitudes(run, o[1].columns + 8.0 + BF16_TERMS, bounds);
         case QVF_OP_MATMUL_BACKWARD: return magnitudes(run, o[1].columns + 8.0, bounds);
         case QVF_OP_MATMUL_WEIGHT_BACKWARD: return magnitudes(run, run->test->rows + 8.0, bounds);
         case QVF_OP_SQUARE_SUM:
