@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/training/train_plan.h"
+
+#include <errno.h>
+
+#include "common/checked.h"
+
+/* Beyond this many rows a micro-batch gains nothing: matrix products are bound by arithmetic long before. */
+#define ROWS_ENOUGH 512u
+/* Logits that stand in memory at once: enough rows that the head is not read too often. */
+#define LOGITS_BYTES ((uint64_t)8 << 20)
+#define LOSS_ROWS_LEAST 8u
+#define LOSS_ROWS_MOST 64u
+#define MIB ((double)(1 << 20))
+
+struct search {
+        const struct qvf_model *model;
+        const struct qvf_lora_options *lora;
+        const struct qvf_train_wish *wish;
+        struct qvf_error *error;
+};
+
+static uint64_t peak_of(const struct qvf_train_wish *wish, const struct qvf_trainer_memory *memory)
+{
+        return wish->process_bytes + memory->model_mapped + memory->model_device + memory->adapter +
+               memory->arena + memory->inputs_outputs + memory->scratch;
+}
+
+static int measure(const struct search *search, uint32_t micro, uint32_t recomputed,
+                struct qvf_train_choice *choice)
+{
+        uint32_t vocabulary = search->model->info->vocabulary_size;
+        uint32_t per_sequence = search->wish->outputs_most ? search->wish->outputs_most
+                                                           : search->wish->context_length;
+        struct qvf_trainer_plan *plan = &choice->plan;
+        int r;
+
+        plan->rows = micro * search->wish->context_length;
+        plan->outputs = micro * (uint32_t)qvf_min_u64(per_sequence, search->wish->context_length);
+        plan->recomputed_layers = recomputed;
+        plan->loss_rows = (uint32_t)qvf_max_u64(LOSS_ROWS_LEAST,
+                        qvf_min_u64(LOSS_ROWS_MOST, LOGITS_BYTES / sizeof(float) / vocabulary));
+        plan->loss_rows = (uint32_t)qvf_min_u64(plan->loss_rows, plan->outputs);
+        plan->loss_columns = vocabulary;
+        r = qvf_trainer_memory(search->model, search->lora, plan, &choice->memory, search->error);
+        choice->micro_sequences = micro;
+        choice->peak_bytes = peak_of(search->wish, &choice->memory);
+        return r;
+}
+
+static bool fits(const struct search *search, const struct qvf_train_choice *choice)
+{
+        return search->wish->memory_limit == 0 || choice->peak_bytes <= search->wish->memory_limit;
+}
+
+/* The fewest recomputed layers that fit, between 0 and all of them; 1: found, 0: none. Memory falls with every
+ * further layer, so that halving finds it. */
+static int fewest_layers(const struct search *search, uint32_t micro, struct qvf_train_choice *choice)
+{
+        uint32_t low = 0, high = search->model->info->n_layers;
+        int r = measure(search, micro, 0, choice);
+
+        if (r < 0 || fits(search, choice))
+                return r < 0 ? r : 1;
+        r = measure(search, micro, high, choice);
+        if (r < 0 || !fits(search, choice))
+                return r;
+        while (high - low > 1) {
+                uint32_t middle = (low + high) / 2;
+
+                r = measure(search, micro, middle, choice);
+                if (r < 0)
+                        return r;
+                if (fits(search, choice))
+                        high = middle;
+                else
+                        low = middle;
+        }
+        r = measure(search, micro, high, choice);
+        return r < 0 ? r : 1;
+}
+
+static int explain(const struct search *search, struct qvf_train_choice *choice)
+{
+        const struct qvf_train_wish *wish = search->wish;
+        const struct qvf_trainer_memory *memory = &choice->memory;
+        uint32_t layers = search->model->info->n_layers;
+        int r = qvf_text_appendf(&choice->reason,
+                        "peak %.1f MiB (model %.1f, adapter with gradients and optimizer %.1f, intermediate "
+                        "results "
+                        "%.1f, scratch %.1f, process %.1f)",
+                        (double)choice->peak_bytes / MIB,
+                        (double)(memory->model_mapped + memory->model_device) / MIB,
+                        (double)memory->adapter / MIB,
+                        (double)(memory->arena + memory->inputs_outputs) / MIB,
+                        (double)memory->scratch / MIB, (double)wish->process_bytes / MIB);
+
+        if (r == 0 && wish->memory_limit > 0)
+                r = qvf_text_appendf(&choice->reason, ", limit %.1f MiB", (double)wish->memory_limit / MIB);
+        if (r == 0)
+                r = qvf_text_appendf(&choice->reason, "; %u of %u sequences at a time",
+                                choice->micro_sequences, wish->batch_sequences);
+        if (r == 0 && choice->plan.recomputed_layers == 0)
+                r = qvf_text_append_string(&choice->reason, "; nothing is computed twice but norms");
+        else if (r == 0)
+                r = qvf_text_appendf(&choice->reason, "; %u of %u layers are computed twice to fit",
+                                choice->plan.recomputed_layers, layers);
+        return r;
+}
+
+int qvf_train_plan(const struct qvf_model *model, const struct qvf_lora_options *lora,
+                const struct qvf_train_wish *wish, struct qvf_train_choice *ret_choice,
+                struct qvf_error *error)
+{
+        struct search search = { model, lora, wish, error };
+        struct qvf_train_choice choice = { 0 };
+        uint32_t enough, micro;
+        int r;
+
+        if (wish->context_length == 0 || wish->context_length > QVF_MODEL_CONTEXT_MOST ||
+                        wish->batch_sequences == 0)
+                return qvf_error_set(error, -EINVAL, "a batch of %u sequences of %u tokens can't be trained",
+                                wish->batch_sequences, wish->context_length);
+        enough = (uint32_t)qvf_max_u64(1, ROWS_ENOUGH / wish->context_length);
+        micro = (uint32_t)qvf_min_u64(wish->batch_sequences, enough);
+        /* Smaller runs cost less time than computing layers twice, so they come first; layers are computed twice
+         * when one sequence alone is too much. */
+        for (; micro > 1; micro /= 2) {
+                r = measure(&search, micro, 0, &choice);
+                if (r < 0)
+                        return r;
+                if (fits(&search, &choice))
+                        break;
+        }
+        if (micro == 1) {
+                r = fewest_layers(&search, 1, &choice);
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        return qvf_error_set(error, -ENOMEM,
+                                        "training needs %.1f MiB at the least, the limit is %.1f MiB: take "
+                                        "a shorter "
+                                        "context than %u, a smaller rank, fewer modules or adamw8bit",
+                                        (double)choice.peak_bytes / MIB, (double)wish->memory_limit / MIB,
+                                        wish->context_length);
+        }
+        r = explain(&search, &choice);
+        if (r < 0) {
+                qvf_text_exit(&choice.reason);
+                return r;
+        }
+        *ret_choice = choice;
+        return 0;
+}
