@@ -60,9 +60,10 @@ static int weigh_absolute(const struct conformance_run *run, unsigned v, float *
         if (run->test->op.kind == QVF_OP_ATTENTION_TRAIN)
                 operands[1].data = lse;
         r = conformance_plain(&run->test->op, &run->test->args, run->test->rows, operands);
-        if (r == 0)
-                *ret_sums = QVF_TAKE(sums);
-        return r;
+        if (r < 0)
+                return r;
+        *ret_sums = QVF_TAKE(sums);
+        return 0;
 }
 
 int conformance_attention_bounds(const struct conformance_run *run, unsigned operand, double *bounds)

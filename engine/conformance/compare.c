@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/half.h"
 #include "engine/conformance/internal.h"
 #include "plugins/cpu/plain/plain.h"
 
@@ -51,7 +52,7 @@ static int compare_floats(struct conformance_run *run, unsigned operand)
                         double expected = rows[c], got = rows[columns + c];
                         double bound = bounds[(size_t)row * columns + c], error = fabs(expected - got);
 
-                        if (memcmp(&rows[c], &rows[columns + c], sizeof(float)) == 0)
+                        if (qvf_f32_bits(rows[c]) == qvf_f32_bits(rows[columns + c]))
                                 continue;
                         if (!(error <= bound)) /* NaN too */
                                 wrong(run, operand, row, c, expected, got, bound);
@@ -91,8 +92,8 @@ static int compare_quantised(struct conformance_run *run)
                         largest = fmax(largest, fabs((double)conformance_row(x, row)[c]));
                 for (uint32_t c = 0; c < run->plain[0].columns; c++) {
                         size_t at = (size_t)row * run->plain[0].columns + c;
-                        int expected = ((int8_t *)run->plain[0].data)[at],
-                            got = ((int8_t *)run->device[0].data)[at];
+                        int expected = (int)((int8_t *)run->plain[0].data)[at],
+                            got = (int)((int8_t *)run->device[0].data)[at];
                         double exact = c < x->columns ? conformance_row(x, row)[c] * 127.0 / largest : 0;
                         double from_middle = fabs(fabs(exact - floor(exact)) - 0.5);
 

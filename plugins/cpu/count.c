@@ -14,12 +14,17 @@ static unsigned quota_of(const char *folder)
 {
         _cleanup_fclose_ FILE *file = NULL;
         char path[600]; /* the root, a line and the name */
+        char line[64], *end;
         unsigned long long quota, period;
 
         snprintf(path, sizeof(path), "%s/cpu.max", folder);
         file = fopen(path, "re");
-        if (!file || fscanf(file, "%19llu %19llu", &quota, &period) != 2 || quota == 0 || period == 0)
-                return 0; /* also where it says "max" */
+        if (!file || !fgets(line, sizeof(line), file))
+                return 0;
+        quota = strtoull(line, &end, 10); /* 0 where it says "max" */
+        period = strtoull(end, NULL, 10);
+        if (quota == 0 || period == 0)
+                return 0;
         quota = quota / period + (quota % period != 0);
         return quota < 1024 ? (unsigned)quota : 0;
 }

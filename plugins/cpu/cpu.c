@@ -3,6 +3,7 @@
 #include "plugins/cpu/cpu.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -52,7 +53,6 @@ static int probe(const struct qvf_host *host, struct qvf_device_info *infos, uin
 {
         uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
         unsigned levels = cpu_level_allowed(host);
-        unsigned long long kilobytes;
         char text[64];
         struct qvf_device_info info = {
                 .size = sizeof(info),
@@ -75,9 +75,8 @@ static int probe(const struct qvf_host *host, struct qvf_device_info *infos, uin
                 snprintf(info.driver + length, sizeof(info.driver) - length, " %s",
                                 cpu_levels[levels]->name);
         }
-        if (find_line("/proc/meminfo", "MemAvailable", text, sizeof(text)) &&
-                        sscanf(text, "%19llu", &kilobytes) == 1)
-                info.memory_free_bytes = kilobytes * 1024;
+        if (find_line("/proc/meminfo", "MemAvailable", text, sizeof(text)))
+                info.memory_free_bytes = strtoull(text, NULL, 10) * 1024; /* of kB */
         if (capacity > 0)
                 infos[0] = info;
         *ret_count = capacity > 0;

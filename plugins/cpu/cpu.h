@@ -14,6 +14,7 @@ struct qvf_device {
         struct qvf_host host;
         unsigned n_threads;
         bool spare_cpus; /* there are more CPUs than threads: a waiting host may spin */
+        bool crowded;    /* there are more threads than CPUs: a waiting thread sleeps at once */
         unsigned levels; /* how many of cpu_levels[], from the lowest, may be used */
         int event_fd;
 

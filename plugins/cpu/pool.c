@@ -7,18 +7,19 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "plugins/cpu/cpu.h"
 
 #define MOST_POOLS 8u
 #define STACK_BYTES ((size_t)512 << 10)
-#define SPINS 4000u /* some 20 µs of looking before a thread yields … */
-#define YIELDS 20u  /* … and some more before it sleeps */
+/* How long a thread looks before it sleeps. Threads of one operation end within microseconds of each other, and
+ * to sleep and to be woken costs some ten; a thread whose CPU another process has is not worth waiting for. */
+#define SPIN_NS 25000
 #define PAUSED_ONE (1u << 16)
 
 struct cpu_pool {
@@ -59,17 +60,26 @@ static void relax(void)
 #endif
 }
 
+static uint64_t now_ns(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* Returns when *word is not `old` any more. */
 static void wait_change(struct cpu_pool *pool, atomic_uint *word, unsigned old)
 {
-        for (unsigned i = 0; i < SPINS + YIELDS; i++) {
-                if (atomic_load_explicit(word, memory_order_acquire) != old)
-                        return;
-                if (i < SPINS)
+        uint64_t end = pool->device->crowded ? 0 : now_ns() + SPIN_NS;
+
+        do {
+                for (unsigned i = 0; i < 64; i++) { /* between two looks at the clock */
+                        if (atomic_load_explicit(word, memory_order_acquire) != old)
+                                return;
                         relax();
-                else
-                        sched_yield();
-        }
+                }
+        } while (end > 0 && now_ns() < end);
         atomic_fetch_add(&pool->sleepers, 1);
         while (atomic_load(word) == old)
                 syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);

@@ -83,7 +83,7 @@ static int check(struct qvf_device *device, const struct qvf_program_desc *desc,
 int cpu_program_size(struct qvf_device *device, const struct qvf_program_desc *desc, uint64_t *ret_bytes)
 {
         struct qvf_program_limits limits;
-        struct layout layout;
+        struct layout layout = { 0 };
         int r = check(device, desc, false, &limits);
 
         if (r == 0)
@@ -98,7 +98,7 @@ int cpu_program_new(struct qvf_device *device, const struct qvf_program_desc *de
 {
         struct qvf_program_limits limits;
         struct qvf_program *program;
-        struct layout layout;
+        struct layout layout = { 0 };
         int r = check(device, desc, true, &limits);
 
         if (r == 0)
