@@ -63,7 +63,7 @@ static bool has_level(const struct qvf_backend *backend, const char *level)
 
 static void check_level(const struct qvf_backend *backend, const char *level)
 {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
         bool quick = true; /* or it would take minutes */
 #else
         bool quick = false;
