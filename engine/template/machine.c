@@ -148,7 +148,7 @@ const struct jinja_builtin *qvf_jinja_find(
                 const struct jinja_builtin *table, size_t count, const char *name, size_t length)
 {
         for (size_t i = 0; i < count; i++)
-                if (strncmp(table[i].name, name, length) == 0 && table[i].name[length] == 0)
+                if (strlen(table[i].name) == length && memcmp(table[i].name, name, length) == 0)
                         return &table[i];
         return NULL;
 }

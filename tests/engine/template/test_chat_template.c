@@ -60,6 +60,7 @@ START_TEST(errors_say_where)
         fails_with("{{ messages.x.y }}", -EINVAL, "line 1, column 14: 'x' is undefined, so it has no 'y'");
         fails_with("{{ 'a' + 1 }}", -EINVAL, "line 1, column 8: '+' does not apply to str and int");
         fails_with("{{ x | nosuch }}", -EINVAL, "there is no filter named 'nosuch'");
+        fails_with("{{ [1] | select('odd\\x00 and more') }}", -EINVAL, "there is no test named 'odd");
         fails_with("{{ x is nosuch }}", -EINVAL, "there is no test named 'nosuch'");
         fails_with("{{ 'a' | replace('b') }}", -EINVAL,
                         "replace expects at least 2 arguments (old new count)");
