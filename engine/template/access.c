@@ -249,9 +249,8 @@ int qvf_jinja_slice(struct jinja_machine *machine, const struct jinja_value *val
                 return slice_string(machine, &value->string, bounds, ret_value);
         if (value->kind == JINJA_UNDEFINED)
                 return fail_undefined(machine, value, "item", 4);
-        *ret_value = qvf_jinja_undefined("slice", 5);
         if (!is_indexable(value))
-                return 0;
+                return qvf_jinja_fail(machine, -EINVAL, "%s cannot be sliced", qvf_jinja_kind_name(value));
         r = resolve_slice(machine, bounds, (int64_t)value->list->count, &range);
         if (r >= 0)
                 r = qvf_jinja_list_new(machine, (size_t)range.count, value->list->flavour, ret_value);

@@ -114,9 +114,10 @@ bool qvf_jinja_arena_extend(struct jinja_arena *arena, const void *end, size_t m
 void qvf_jinja_arena_shorten(struct jinja_arena *arena, const void *end)
 {
         struct jinja_arena_block *block = arena->newest;
+        size_t used = (size_t)((const char *)end - block->bytes);
 
-        block->used = (size_t)((const char *)end - block->bytes);
-        POISON(block->bytes + block->used, block->size - block->used);
+        POISON(end, block->used - used);
+        block->used = used;
 }
 
 struct jinja_arena_mark qvf_jinja_arena_mark(const struct jinja_arena *arena)
@@ -131,8 +132,8 @@ void qvf_jinja_arena_reset(struct jinja_arena *arena, struct jinja_arena_mark ma
                 drop_block(arena);
         if (!mark.block)
                 return;
+        POISON(mark.block->bytes + mark.used, mark.block->used - mark.used);
         mark.block->used = mark.used;
-        POISON(mark.block->bytes + mark.used, mark.block->size - mark.used);
 }
 
 void qvf_jinja_arena_exit(struct jinja_arena *arena)

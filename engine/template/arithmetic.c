@@ -202,7 +202,9 @@ static int operate_on_reals(struct jinja_machine *machine, enum jinja_operator o
         case JINJA_FLOOR_DIVIDE: result = floor(a / b); break;
         case JINJA_MODULO:
                 result = fmod(a, b);
-                if (result != 0 && (result < 0) != (b < 0))
+                if (result == 0)
+                        result = copysign(0, b);
+                else if ((result < 0) != (b < 0))
                         result += b;
                 break;
         default:

@@ -20,8 +20,11 @@ static int grow(struct jinja_machine *machine, void *array, uint32_t *capacity, 
         while (larger < needed)
                 larger *= 2;
         if (!qvf_jinja_memory_take(&machine->memory, (larger - *capacity) * size)) {
-                larger = needed;
-                if (!qvf_jinja_memory_take(&machine->memory, (larger - *capacity) * size))
+                /* Half of what is left: exact steps would copy everything again and again. */
+                larger = *capacity + (machine->memory.limit - machine->memory.used) / (2 * size);
+                larger = larger < needed ? needed : larger;
+                if (larger > UINT32_MAX ||
+                                !qvf_jinja_memory_take(&machine->memory, (larger - *capacity) * size))
                         return qvf_jinja_out_of_memory(machine);
         }
         memory = realloc(*(void **)array, larger * size);

@@ -209,7 +209,7 @@ int qvf_jinja_contains(struct jinja_machine *machine, const struct jinja_value *
                         return qvf_jinja_fail(machine, -EINVAL, "only a string can be in a string, not %s",
                                         qvf_jinja_kind_name(item));
                 *ret_found = qvf_jinja_string_find(&container->string, &item->string, 0) != UINT32_MAX;
-                return qvf_jinja_charge_bytes(machine, container->string.length);
+                return qvf_jinja_charge_search(machine, container->string.length);
         case JINJA_LIST:
                 for (size_t i = 0; r >= 0 && !found && i < container->list->count; i++)
                         r = qvf_jinja_equal(machine, &container->list->items[i], item, &found);

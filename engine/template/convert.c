@@ -165,9 +165,13 @@ static int write_other(struct jinja_builder *builder, const struct jinja_value *
         return qvf_jinja_build_literal(builder, text);
 }
 
+/* Finding the shortest digits takes up to 17 conversions in both directions. */
+#define FLOAT_STEPS 20
+
 static int write_value(struct jinja_builder *builder, const struct jinja_value *value, bool quoted)
 {
         char number[32];
+        int r;
 
         switch (value->kind) {
         case JINJA_ABSENT: return 0;
@@ -177,7 +181,8 @@ static int write_value(struct jinja_builder *builder, const struct jinja_value *
         case JINJA_INTEGER: return write_integer(builder, value->integer);
         case JINJA_FLOAT:
                 qvf_jinja_format_float(value->real, number);
-                return qvf_jinja_build_literal(builder, number);
+                r = qvf_jinja_charge(builder->machine, FLOAT_STEPS);
+                return r < 0 ? r : qvf_jinja_build_literal(builder, number);
         case JINJA_STRING:
                 return quoted ? write_quoted(builder, &value->string)
                               : qvf_jinja_build_string(builder, &value->string);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "common/checked.h"
-#include "engine/template/characters.h"
 #include "engine/template/format.h"
 #include "engine/template/strings.h"
 
@@ -60,13 +59,6 @@ FILTER(string)
         *ret_value = JINJA_VALUE_NONE;
         ret_value->kind = JINJA_STRING;
         return qvf_jinja_to_string(machine, &call->self, &ret_value->string);
-}
-
-FILTER(safe)
-{
-        (void)machine;
-        *ret_value = call->self;
-        return 0;
 }
 
 FILTER(replace)
@@ -144,7 +136,7 @@ FILTER(indent)
         bool blank = qvf_jinja_given_truth(&call->arguments[2], false);
         struct jinja_value newline = qvf_jinja_literal("\n"), text, lines;
         struct jinja_string indent;
-        int r = qvf_jinja_to_string(machine, &call->self, &text.string);
+        int r = qvf_jinja_want_string(machine, &call->self, "what to indent", &text.string);
 
         if (r >= 0)
                 r = qvf_jinja_string_concat(machine, &text.string, &newline.string, &text);
@@ -176,23 +168,6 @@ FILTER(format)
         for (size_t i = 0; r >= 0 && i < call->count; i++)
                 values.list->items[i] = call->arguments[i];
         return r < 0 ? r : qvf_jinja_format_percent(machine, &text, &values, ret_value);
-}
-
-FILTER(wordcount)
-{
-        struct jinja_string text;
-        int64_t count = 0;
-        bool inside = false;
-        int r = qvf_jinja_to_string(machine, &call->self, &text);
-
-        for (uint32_t at = 0; r >= 0 && at < text.length; at++) {
-                bool is_word = qvf_jinja_is_name_byte(text.bytes[at]);
-
-                count += is_word && !inside;
-                inside = is_word;
-        }
-        *ret_value = JINJA_VALUE_INTEGER(count);
-        return r < 0 ? r : qvf_jinja_charge_characters(machine, text.length);
 }
 
 static int fail_undefined_number(struct jinja_machine *machine, const struct jinja_value *value)
@@ -405,7 +380,7 @@ const struct jinja_builtin *qvf_jinja_find_filter(const char *name, size_t lengt
                 { "replace", filter_replace, "old new count", 2 },
                 { "reverse", qvf_jinja_filter_reverse, "", 0 },
                 { "round", filter_round, "precision method", 0 },
-                { "safe", filter_safe, "", 0 },
+                { "safe", filter_string, "", 0 },
                 { "select", qvf_jinja_filter_select, NULL, 0 },
                 { "selectattr", qvf_jinja_filter_selectattr, NULL, 0 },
                 { "sort", qvf_jinja_filter_sort, "reverse case_sensitive attribute", 0 },
@@ -416,7 +391,6 @@ const struct jinja_builtin *qvf_jinja_find_filter(const char *name, size_t lengt
                 { "trim", filter_trim, "chars", 0 },
                 { "unique", qvf_jinja_filter_unique, "case_sensitive attribute", 0 },
                 { "upper", filter_upper, "", 0 },
-                { "wordcount", filter_wordcount, "", 0 },
         };
 
         return qvf_jinja_find(filters, QVF_ARRAY_LENGTH(filters), name, length);

@@ -186,13 +186,22 @@ static int apply(struct jinja_machine *machine, const struct jinja_builtin *buil
         return r;
 }
 
+/* map, select and their like take anything false for an empty list. */
+static int iterate_unless_false(
+                struct jinja_machine *machine, const struct jinja_value *value, struct jinja_list **ret_list)
+{
+        const struct jinja_value nothing = JINJA_VALUE_UNDEFINED;
+
+        return qvf_jinja_iterate(machine, qvf_jinja_truth(value) ? value : &nothing, ret_list);
+}
+
 JINJA_FILTER(map)
 {
         const struct jinja_value *path = find_keyword(call, "attribute");
         const struct jinja_builtin *filter;
         struct jinja_list *items;
         struct jinja_value list;
-        int r = qvf_jinja_iterate(machine, &call->self, &items);
+        int r = iterate_unless_false(machine, &call->self, &items);
 
         if (r < 0)
                 return r;
@@ -217,7 +226,7 @@ static int choose(struct jinja_machine *machine, const struct jinja_call *call, 
         struct jinja_growing kept = { 0 };
         size_t used = by_attribute;
         struct jinja_list *items;
-        int r = qvf_jinja_iterate(machine, &call->self, &items);
+        int r = iterate_unless_false(machine, &call->self, &items);
 
         if (r >= 0 && call->count < used)
                 return qvf_jinja_fail(machine, -EINVAL, "expected the name of an attribute");
@@ -377,6 +386,9 @@ JINJA_FILTER(dictsort)
         else if (by->kind != JINJA_ABSENT &&
                         !(by->kind == JINJA_STRING && qvf_jinja_string_is(&by->string, "key")))
                 return qvf_jinja_fail(machine, -EINVAL, "dictsort sorts by 'key' or by 'value'");
+        if (call->self.kind == JINJA_UNDEFINED)
+                return qvf_jinja_fail(machine, -EINVAL, "'%.*s' is undefined, so it cannot be sorted",
+                                (int)call->self.undefined_length, call->self.undefined_name);
         r = qvf_jinja_filter_items(machine, &inner, &items);
         return r < 0 ? r
                      : sort_items(machine, items.list, &path,

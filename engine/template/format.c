@@ -11,6 +11,9 @@
 #define WIDTH_MAX 1000
 #define PRECISION_MAX 60
 
+/* Printing a large float with many digits takes some microseconds. */
+#define NUMBER_STEPS 50
+
 struct spec {
         uint32_t fill;
         char align; /* '<', '>', '^', '=' (between sign and digits) or 0 */
@@ -109,7 +112,7 @@ static int write_number(
         uint64_t magnitude = negative ? 0 - (uint64_t)integer : (uint64_t)integer;
         char type = spec->type ? spec->type : is_integer ? 'd' : 0, text[512], number[480];
         struct jinja_value result;
-        int precision = spec->precision < 0 ? 6 : spec->precision;
+        int precision = spec->precision < 0 ? 6 : spec->precision, r;
 
         real = negative ? -real : real;
         if (type == 'd' || type == 'i' || type == 'u' || type == 'n') {
@@ -138,6 +141,9 @@ static int write_number(
         }
         if (spec->comma)
                 group(number, sizeof(number));
+        r = qvf_jinja_charge(builder->machine, NUMBER_STEPS);
+        if (r < 0)
+                return r;
         snprintf(text, sizeof(text), "%s%s",
                         negative            ? "-"
                         : spec->sign == '+' ? "+"
@@ -194,6 +200,14 @@ static int read_percent(struct jinja_machine *machine, const struct jinja_string
         return r;
 }
 
+/* As in Python: what can be indexed, but for tuples and strings, might be meant for %(name)s. */
+static bool may_be_left(const struct jinja_value *values)
+{
+        if (values->kind == JINJA_LIST)
+                return values->list->flavour == JINJA_PLAIN || values->list->flavour == JINJA_RANGE;
+        return values->kind == JINJA_DICT || values->kind == JINJA_UNDEFINED;
+}
+
 int qvf_jinja_format_percent(struct jinja_machine *machine, const struct jinja_string *format,
                 const struct jinja_value *values, struct jinja_value *ret_value)
 {
@@ -233,7 +247,7 @@ int qvf_jinja_format_percent(struct jinja_machine *machine, const struct jinja_s
                         r = write_number(&builder, value, &spec);
                 }
         }
-        if (r >= 0 && used < count && (is_tuple || values->kind != JINJA_DICT))
+        if (r >= 0 && used < count && !may_be_left(values))
                 return fail(machine, "there are more values than places");
         if (r >= 0)
                 r = qvf_jinja_build_slice(&builder, format, plain, format->length);

@@ -42,6 +42,11 @@ int qvf_jinja_charge_bytes(struct jinja_machine *machine, uint64_t length)
         return qvf_jinja_charge(machine, 1 + length / 256);
 }
 
+int qvf_jinja_charge_search(struct jinja_machine *machine, uint64_t length)
+{
+        return qvf_jinja_charge(machine, 1 + length / 32);
+}
+
 int qvf_jinja_charge_characters(struct jinja_machine *machine, uint64_t length)
 {
         return qvf_jinja_charge(machine, 1 + length / 16);

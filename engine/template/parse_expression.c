@@ -565,16 +565,22 @@ static int parse_postfix(struct jinja_parser *parser, struct jinja_node **operan
         }
 }
 
-static int parse_test_name(struct jinja_parser *parser, struct jinja_node *node)
+/* The name of a filter or test, which may have dots in it. */
+static int parse_dotted_name(struct jinja_parser *parser, const char *expected, struct jinja_node *node)
 {
         struct jinja_token name;
-        int r = qvf_jinja_parse_name(parser, "the name of a test after 'is'", &name);
+        int r = qvf_jinja_parse_name(parser, expected, &name);
 
         if (r < 0)
                 return r;
         node->text = name.text;
-        node->length = name.length;
-        return 0;
+        while (r >= 0 && is_operator(parser, ".")) {
+                r = qvf_jinja_parse_next(parser);
+                if (r >= 0)
+                        r = qvf_jinja_parse_name(parser, "a name after '.'", &name);
+        }
+        node->length = (uint32_t)(name.text - node->text) + name.length;
+        return r;
 }
 
 static bool starts_test_argument(const struct jinja_parser *parser)
@@ -602,7 +608,7 @@ static int parse_test(struct jinja_parser *parser, struct jinja_node *operand, s
         if (r < 0)
                 return r;
         node->a = operand;
-        r = parse_test_name(parser, node);
+        r = parse_dotted_name(parser, "the name of a test after 'is'", node);
         if (r < 0)
                 return r;
         if (is_operator(parser, "(")) {
@@ -634,7 +640,6 @@ int qvf_jinja_parse_filters(struct jinja_parser *parser, struct jinja_node *oper
                 struct jinja_node **ret_node)
 {
         struct jinja_node *node;
-        struct jinja_token name;
         int r;
 
         while (inline_first || is_operator(parser, "|")) {
@@ -644,18 +649,14 @@ int qvf_jinja_parse_filters(struct jinja_parser *parser, struct jinja_node *oper
                                 return r;
                 }
                 inline_first = false;
-                r = qvf_jinja_parse_name(parser, "the name of a filter after '|'", &name);
+                r = NODE(JINJA_NODE_FILTER, parser->token.offset, &node);
                 if (r >= 0)
-                        r = NODE(JINJA_NODE_FILTER, name.offset, &node);
-                if (r < 0)
-                        return r;
-                node->a = operand;
-                node->text = name.text;
-                node->length = name.length;
-                if (is_operator(parser, "("))
+                        r = parse_dotted_name(parser, "the name of a filter after '|'", node);
+                if (r >= 0 && is_operator(parser, "("))
                         r = parse_arguments(parser, &node->b);
                 if (r < 0)
                         return r;
+                node->a = operand;
                 operand = node;
         }
         *ret_node = operand;

@@ -47,7 +47,7 @@ int qvf_jinja_strip(struct jinja_machine *machine, const struct jinja_string *st
                         break;
                 from += size;
         }
-        r = qvf_jinja_charge(machine, 1 + from * cost / 16);
+        r = qvf_jinja_charge(machine, 1 + from * cost / 8);
         while (right && from < to) {
                 before = step_back(string, to);
                 qvf_jinja_string_step(string, before, &codepoint);
@@ -56,7 +56,7 @@ int qvf_jinja_strip(struct jinja_machine *machine, const struct jinja_string *st
                 to = before;
         }
         if (r >= 0)
-                r = qvf_jinja_charge(machine, 1 + (string->length - to) * cost / 16);
+                r = qvf_jinja_charge(machine, 1 + (string->length - to) * cost / 8);
         return r < 0 ? r : qvf_jinja_string_slice(machine, string, from, to, ret_value);
 }
 
@@ -119,7 +119,7 @@ int qvf_jinja_replace(struct jinja_machine *machine, const struct jinja_string *
 {
         _cleanup_builder_ struct jinja_builder builder = { .machine = machine };
         uint32_t plain = 0, at = 0;
-        int r = qvf_jinja_charge_bytes(machine, string->length);
+        int r = qvf_jinja_charge_search(machine, string->length);
 
         while (r >= 0 && most != 0) {
                 uint32_t found = qvf_jinja_string_find(string, old, at);

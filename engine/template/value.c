@@ -7,6 +7,8 @@
 #include "common/text.h"
 #include "engine/template/machine.h"
 
+#define SEARCH_WINDOW 1024
+
 struct jinja_value qvf_jinja_string(const char *bytes, size_t length, uint32_t origin)
 {
         return (struct jinja_value){ .kind = JINJA_STRING,
@@ -200,14 +202,24 @@ uint32_t qvf_jinja_string_count(const struct jinja_string *string)
 uint32_t qvf_jinja_string_find(
                 const struct jinja_string *string, const struct jinja_string *needle, uint32_t from)
 {
+        /* In windows: a checking memmem() looks at all that it is given, also when the first byte matches. */
+        uint64_t window = 2 * (uint64_t)needle->length + SEARCH_WINDOW, left;
         const char *found;
 
         if (from > string->length)
                 return UINT32_MAX;
         if (needle->length == 0)
                 return from;
-        found = memmem(string->bytes + from, string->length - from, needle->bytes, needle->length);
-        return found ? (uint32_t)(found - string->bytes) : UINT32_MAX;
+        for (; (left = string->length - from) >= needle->length;
+                        from += (uint32_t)(window - needle->length + 1)) {
+                found = memmem(string->bytes + from, left < window ? left : window, needle->bytes,
+                                needle->length);
+                if (found)
+                        return (uint32_t)(found - string->bytes);
+                if (left <= window)
+                        break;
+        }
+        return UINT32_MAX;
 }
 
 const char *qvf_jinja_kind_name(const struct jinja_value *value)

@@ -60,6 +60,7 @@ _EXPRESSIONS = """
 7 % -3
 7.5 // 2
 -7.5 % 2
+1.0 % -1
 7 / 2
 8 / 2
 2 ** 10
@@ -221,7 +222,7 @@ l.foo
 l.foo.bar
 none.x
 5[0]
-none[1:2]
+none_value[1:2]
 d[[1]]
 '%s-%d' % ('a', 5)
 '%s' % 'x'
@@ -247,6 +248,10 @@ s.find('o')
 s.find('o', 5)
 s.rfind('o')
 s.find('zz')
+('ab' * 3000 + 'needle' + 'ab' * 3000).find('needle')
+('ab' * 3000 + 'x' * 1022 + 'needle').count('needle')
+('ab' * 2000).count('bab')
+(('x' * 1021 + 'abc') * 4).split('abc') | map('length') | list
 u.find('Köln')
 s.index('W')
 s.index('zz')
@@ -420,7 +425,13 @@ missing | tojson
 'a\\nb\\n\\nc' | indent(2, blank=true)
 'a\\nb' | indent('> ')
 '%s=%s' | format('a', 1)
-'one two, three' | wordcount
+none | map('upper') | list
+none_value[1:]
+d[1:]
+'a' % [1]
+5 | safe | length
+5 | indent
+missing | dictsort
 1 is odd
 2 is odd
 2 is even
@@ -519,6 +530,7 @@ a, b
 [x for x in l]
 nosuch(1)
 s | nosuch
+1 if true else s | list.nosuch
 s is nosuch
 1 +
 (1
