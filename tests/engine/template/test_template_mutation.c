@@ -108,7 +108,7 @@ static const char *const statements[] = { "{% set ns = namespace(s='x', l=[]) %}
         "{% generation %}{{ messages[2].content }}{% endgeneration %}", "{% if x %}{% endif %}",
         "{{ messages }}",
         "{% for i in messages %}{% for j in messages %}{% for k in messages %}{{ k }}{% endfor %}{% endfor "
-        "%}{% endfor %}",
+        "%}",
         "{% break %}", "{# x #}", "{% raw %}{{{% endraw %}", "\n" };
 
 #define COUNT(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))
