@@ -27,7 +27,7 @@ TEST_LIMIT_S ?= 300
 ## make tests           build the tests without running them
 tests: $(TEST_PROGRAMS)
 
-# For a cross build: EMULATOR='qemu-aarch64 -L /usr/aarch64-linux-gnu'
+# What runs the tests of a cross build: EMULATOR=qemu-aarch64
 EMULATOR ?=
 
 ## make check           build and run all tests (T=gguf: those whose path holds "gguf")

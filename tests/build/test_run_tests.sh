@@ -3,7 +3,7 @@
 # The test runner, on programs that end in every way.
 . tests/build/lib.sh
 
-unset EMULATOR CK_FORK TEST_JOBS
+unset EMULATOR TEST_JOBS
 runner=$(pwd)/tests/run-tests
 build=$scratch/build
 mkdir -p "$build/tests/room"

@@ -17,6 +17,8 @@
                 SRunner *runner = srunner_create(suite);                                                    \
                 int failed;                                                                                 \
                                                                                                             \
+                /* A test that fails leaves without flushing what it has printed. */                        \
+                setvbuf(stdout, NULL, _IOLBF, 0);                                                           \
                 tcase_set_timeout(tcase, timeout_seconds);                                                  \
                 for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)                               \
                         tcase_add_test(tcase, tests[i]);                                                    \
