@@ -106,9 +106,7 @@ static const char *const statements[] = { "{% set ns = namespace(s='x', l=[]) %}
         "{% macro c() %}{{ caller() }}{% endmacro %}{% call c() %}{{ messages }}{% endcall %}",
         "{% filter upper %}{{ messages }}{% endfilter %}", "{% with x = messages %}{{ x }}{% endwith %}",
         "{% generation %}{{ messages[2].content }}{% endgeneration %}", "{% if x %}{% endif %}",
-        "{{ messages }}",
-        "{% for i in messages %}{% for j in messages %}{% for k in messages %}{{ k }}{% endfor %}{% endfor "
-        "%}",
+        "{{ messages }}", "{% for i in messages %}{% for j in messages %}{{ j }}{% endfor %}{% endfor %}",
         "{% break %}", "{# x #}", "{% raw %}{{{% endraw %}", "\n" };
 
 #define COUNT(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))
