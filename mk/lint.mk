@@ -40,6 +40,7 @@ CPPCHECK_FLAGS := --enable=warning,performance,portability,style --inline-suppr 
 	--suppress=unusedStructMember --suppress=variableScope --suppress=constParameter \
 	--suppress=constParameterPointer --suppress=constParameterCallback --suppress=constVariablePointer \
 	--suppress=clarifyCalculation --suppress=memleak --suppress=resourceLeak --suppress=unreadVariable --suppress=invalidPointerCast \
+	--suppress=shadowFunction --suppress=duplicateCondition \
 	--suppress=knownConditionTrueFalse --suppress=invalidFunctionArg \
 	--suppress=normalCheckLevelMaxBranches --suppress=unknownMacro --suppress=missingIncludeSystem
 cppcheck:

@@ -68,8 +68,8 @@ static int parse_name(const struct qvf_model *model, const char *name, uint32_t 
 
 /* Notes the tensor's shape in its pair; b's columns must be a's rows, which is checked when both are known.
  */
-static int take_tensor(struct qvf_adapter *adapter, const struct qvf_gguf_tensor *tensor,
-                struct qvf_error *error)
+static int take_tensor(
+                struct qvf_adapter *adapter, const struct qvf_gguf_tensor *tensor, struct qvf_error *error)
 {
         const struct qvf_linear *linear;
         struct qvf_value *value;
@@ -154,8 +154,8 @@ static int upload(struct qvf_adapter *adapter, const struct qvf_gguf *gguf, stru
                 pair = &adapter->pairs[layer * QVF_MODULES + module];
                 value = is_b ? &pair->b : &pair->a;
                 value->buffer = adapter->buffer;
-                r = compute->backend->buffer_upload(adapter->buffer, value->offset, tensor->data,
-                                tensor->size_bytes);
+                r = compute->backend->buffer_upload(
+                                adapter->buffer, value->offset, tensor->data, tensor->size_bytes);
                 if (r < 0)
                         return qvf_error_set(error, r, "tensor %s can't be brought to the device: %s",
                                         tensor->name, strerror(-r));

@@ -22,7 +22,7 @@ void qvf_compute_buffer_free(const struct qvf_compute *compute, struct qvf_buffe
 int qvf_compute_run(const struct qvf_compute *compute, struct qvf_program *program,
                 const struct qvf_args *args, struct qvf_error *error);
 /* The second half of it, for a run that was submitted before. */
-int qvf_compute_wait(const struct qvf_compute *compute, struct qvf_program *program,
-                struct qvf_error *error);
+int qvf_compute_wait(
+                const struct qvf_compute *compute, struct qvf_program *program, struct qvf_error *error);
 
 #endif

@@ -92,8 +92,8 @@ struct qvf_model *qvf_model_free(struct qvf_model *model)
 }
 
 /* A special token's text, or NULL; `buffer` holds it. */
-static const char *named_token(const struct qvf_model *model, enum qvf_named_token name,
-                struct qvf_text *buffer)
+static const char *named_token(
+                const struct qvf_model *model, enum qvf_named_token name, struct qvf_text *buffer)
 {
         int32_t id = qvf_tokenizer_named(model->tokenizer, name);
         struct qvf_token_string piece;

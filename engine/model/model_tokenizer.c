@@ -119,8 +119,8 @@ static int read_named(const struct qvf_gguf *gguf, size_t n_tokens, struct qvf_v
         return 0;
 }
 
-static int copy_string(const struct qvf_gguf *gguf, const char *key, struct qvf_text *out,
-                struct qvf_error *error)
+static int copy_string(
+                const struct qvf_gguf *gguf, const char *key, struct qvf_text *out, struct qvf_error *error)
 {
         struct qvf_gguf_string string;
         int r = qvf_gguf_get_string(gguf, key, &string, error);

@@ -72,8 +72,8 @@ static int recover(const struct qvf_gguf_tensor *tensor, struct qvf_ternary_weig
                 struct qvf_error *error)
 {
         struct qvf_ternary_recovered recovered;
-        int r = qvf_ternary_recover(tensor->dtype, tensor->data, tensor->ne[1], tensor->ne[0], NULL,
-                        &recovered);
+        int r = qvf_ternary_recover(
+                        tensor->dtype, tensor->data, tensor->ne[1], tensor->ne[0], NULL, &recovered);
 
         if (r == -EOPNOTSUPP)
                 return -ERANGE;

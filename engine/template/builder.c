@@ -55,7 +55,7 @@ static int add_run(struct jinja_builder *builder, uint32_t length, struct jinja_
         r = grow(builder->machine, &builder->runs, &builder->run_capacity, (uint64_t)builder->run_count + 1,
                         sizeof(run));
         if (r >= 0)
-                builder->runs[builder->run_count++] = run;
+                builder->runs[builder->run_count++] = run; /* NOLINT: grow() made them */
         return r;
 }
 

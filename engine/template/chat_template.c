@@ -225,6 +225,7 @@ static int run(struct jinja_machine *machine, const struct qvf_chat_template *ch
         int r;
 
         machine->objects.memory = machine->bytes.memory = machine->runs.memory = &machine->memory;
+        /* cppcheck-suppress autoVariables ; the machine runs no longer than this */
         machine->scope = &scope;
         r = define_context(machine, context);
         return r < 0 ? r : qvf_jinja_execute(machine, chat_template->body);

@@ -180,7 +180,7 @@ static int parse_not(struct jinja_parser *parser, struct jinja_node **ret_node)
                         return r;
                 if (!first)
                         first = node;
-                *place = node;
+                *place = node; /* NOLINT: NODE() made what it points into */
                 place = &node->a;
         }
         r = parse_compare(parser, place);

@@ -27,8 +27,7 @@ int cpu_device_open(const struct qvf_host *host, uint32_t index, const struct qv
         *device = (struct qvf_device){
                 .host = *host,
                 .n_threads = threads,
-                .spare_cpus = threads < cpus,
-                .crowded = threads > cpus,
+                .spare_cpus = threads<cpus, .crowded = threads> cpus,
                 .levels = cpu_level_allowed(host),
                 .event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
         };
