@@ -58,7 +58,7 @@ static int magnitudes(const struct conformance_run *run, double terms, double *b
         for (unsigned i = 0; i < 4; i++)
                 op.f[i] = fabsf(op.f[i]);
         if (r == 0)
-                r = conformance_plain(&op, &run->test->args, run->test->rows, operands);
+                r = qvf_conformance_plain(&op, &run->test->args, run->test->rows, operands);
         for (size_t i = 0; i < count && r == 0; i++)
                 bounds[i] = terms * EPSILON * ((float *)operands[0].data)[i] + SMALLEST;
         for (unsigned i = 0; i < run->n_operands; i++)
@@ -263,7 +263,7 @@ static int adamw_bounds(const struct conformance_run *run, unsigned operand, dou
         return 0;
 }
 
-int conformance_bounds(const struct conformance_run *run, unsigned operand, double *bounds)
+int qvf_conformance_bounds(const struct conformance_run *run, unsigned operand, double *bounds)
 {
         const struct cpu_operand *o = run->before;
 
@@ -277,14 +277,14 @@ int conformance_bounds(const struct conformance_run *run, unsigned operand, doub
         case QVF_OP_MATMUL_TERNARY: return ternary_bounds(run, bounds);
         case QVF_OP_MATMUL: return magnitudes(run, o[1].columns + 8.0, bounds);
         case QVF_OP_ROPE: return rope_bounds(run, bounds);
-        case QVF_OP_ATTENTION: return conformance_attention_bounds(run, operand, bounds);
+        case QVF_OP_ATTENTION: return qvf_conformance_attention_bounds(run, operand, bounds);
         case QVF_OP_GATE:
         case QVF_OP_GATE_BACKWARD: return gate_bounds(run, operand, bounds);
         case QVF_OP_DROPOUT: return relative_bounds(run, operand, 4, bounds);
-        case QVF_OP_ATTENTION_TRAIN: return conformance_attention_train_bounds(run, operand, bounds);
+        case QVF_OP_ATTENTION_TRAIN: return qvf_conformance_attention_train_bounds(run, operand, bounds);
         case QVF_OP_ATTENTION_TRAIN_BACKWARD:
-                return conformance_attention_backward_bounds(run, operand, bounds);
-        case QVF_OP_HEAD_LOSS: return conformance_loss_bounds(run, operand, bounds);
+                return qvf_conformance_attention_backward_bounds(run, operand, bounds);
+        case QVF_OP_HEAD_LOSS: return qvf_conformance_loss_bounds(run, operand, bounds);
         case QVF_OP_RMSNORM_BACKWARD: return rmsnorm_backward_bounds(run, bounds);
         case QVF_OP_MATMUL_TERNARY_BACKWARD: return magnitudes(run, o[1].columns + 8.0 + BF16_TERMS, bounds);
         case QVF_OP_MATMUL_BACKWARD: return magnitudes(run, o[1].columns + 8.0, bounds);

@@ -59,14 +59,14 @@ static int weigh_absolute(const struct conformance_run *run, unsigned v, float *
         operands[0].data = sums;
         if (run->test->op.kind == QVF_OP_ATTENTION_TRAIN)
                 operands[1].data = lse;
-        r = conformance_plain(&run->test->op, &run->test->args, run->test->rows, operands);
+        r = qvf_conformance_plain(&run->test->op, &run->test->args, run->test->rows, operands);
         if (r < 0)
                 return r;
         *ret_sums = QVF_TAKE(sums);
         return 0;
 }
 
-int conformance_attention_bounds(const struct conformance_run *run, unsigned operand, double *bounds)
+int qvf_conformance_attention_bounds(const struct conformance_run *run, unsigned operand, double *bounds)
 {
         const struct cpu_operand *q = &run->before[1], *place = &run->before[4], *table = &run->before[5];
         uint32_t size = (uint32_t)run->test->op.i[0], heads = q->columns / size;
@@ -120,7 +120,8 @@ static double row_delta(const struct conformance_run *run, const struct cpu_oper
         return delta * fabs((double)run->test->op.f[0]) * (size + 8) * EPSILON;
 }
 
-int conformance_attention_train_bounds(const struct conformance_run *run, unsigned operand, double *bounds)
+int qvf_conformance_attention_train_bounds(
+                const struct conformance_run *run, unsigned operand, double *bounds)
 {
         const struct cpu_operand *q = &run->before[2], *k = &run->before[3];
         uint32_t size = (uint32_t)run->test->op.i[0], heads = q->columns / size;
@@ -179,7 +180,7 @@ static void add_pair(const struct conformance_run *run, unsigned operand, uint32
         }
 }
 
-int conformance_attention_backward_bounds(
+int qvf_conformance_attention_backward_bounds(
                 const struct conformance_run *run, unsigned operand, double *bounds)
 {
         const struct cpu_operand *o = run->before;

@@ -32,7 +32,7 @@ static void logit_of(const struct conformance_run *run, uint32_t row, uint32_t w
         }
 }
 
-double conformance_logit(const struct conformance_run *run, uint32_t row, uint32_t word)
+double qvf_conformance_logit(const struct conformance_run *run, uint32_t row, uint32_t word)
 {
         double logit, magnitude;
 
@@ -40,7 +40,7 @@ double conformance_logit(const struct conformance_run *run, uint32_t row, uint32
         return logit;
 }
 
-double conformance_logit_error(const struct conformance_run *run, uint32_t row)
+double qvf_conformance_logit_error(const struct conformance_run *run, uint32_t row)
 {
         double logit, magnitude, largest = 0;
 
@@ -62,7 +62,7 @@ static int gradient_bounds(const struct conformance_run *run, uint32_t row, doub
         if (!logits || !numbers)
                 return -ENOMEM;
         for (uint32_t word = 0; word < weight->rows; word++) {
-                logits[word] = conformance_logit(run, row, word);
+                logits[word] = qvf_conformance_logit(run, row, word);
                 largest = fmax(largest, logits[word]);
         }
         for (uint32_t word = 0; word < weight->rows; word++)
@@ -79,12 +79,13 @@ static int gradient_bounds(const struct conformance_run *run, uint32_t row, doub
         return 0;
 }
 
-int conformance_loss_bounds(const struct conformance_run *run, unsigned operand, double *bounds)
+int qvf_conformance_loss_bounds(const struct conformance_run *run, unsigned operand, double *bounds)
 {
         uint32_t words = run->before[W].rows, columns = run->before[X].columns;
 
         for (uint32_t row = 0; row < run->test->rows; row++) {
-                double delta = conformance_logit_error(run, row), part = 2 * delta + (words + 32) * EPSILON;
+                double delta = qvf_conformance_logit_error(run, row),
+                       part = 2 * delta + (words + 32) * EPSILON;
                 int r;
 
                 if (operand == LOSS) {

@@ -14,11 +14,11 @@ static const uint32_t few_columns[] = { 1, 33, 257, 768 };
 static const uint32_t all_blocks[] = { 256, 512, 768, 1536, 2304 };
 static const uint32_t few_blocks[] = { 256, 768 };
 
-const uint32_t conformance_weight_dtypes[] = { QVF_F32, QVF_F16, QVF_BF16, QVF_Q8_0, QVF_Q4_0, QVF_Q4_K,
+const uint32_t qvf_conformance_weight_dtypes[] = { QVF_F32, QVF_F16, QVF_BF16, QVF_Q8_0, QVF_Q4_0, QVF_Q4_K,
         QVF_Q6_K, QVF_TQ1_0, QVF_TQ2_0 };
-const unsigned conformance_weight_dtype_count = QVF_ARRAY_LENGTH(conformance_weight_dtypes);
+const unsigned qvf_conformance_weight_dtype_count = QVF_ARRAY_LENGTH(qvf_conformance_weight_dtypes);
 
-struct conformance_shapes conformance_shapes(const struct conformance *self)
+struct conformance_shapes qvf_conformance_shapes(const struct conformance *self)
 {
         if (self->options->quick)
                 return (struct conformance_shapes){ few_rows, few_columns, few_blocks,
@@ -28,21 +28,21 @@ struct conformance_shapes conformance_shapes(const struct conformance *self)
                 QVF_ARRAY_LENGTH(all_columns), QVF_ARRAY_LENGTH(all_blocks) };
 }
 
-uint32_t conformance_pick(struct conformance *self, const uint32_t *list, unsigned count)
+uint32_t qvf_conformance_pick(struct conformance *self, const uint32_t *list, unsigned count)
 {
-        return list[conformance_random(&self->random) % count];
+        return list[qvf_conformance_random(&self->random) % count];
 }
 
-struct conformance_case conformance_case(struct conformance *self, enum qvf_op_kind kind, uint32_t rows)
+struct conformance_case qvf_conformance_case(struct conformance *self, enum qvf_op_kind kind, uint32_t rows)
 {
         static const uint16_t sources[] = { QVF_ROWS_ALL, QVF_ROWS_INPUT, QVF_ROWS_OUTPUT };
-        uint16_t source = sources[conformance_random(&self->random) % 3];
+        uint16_t source = sources[qvf_conformance_random(&self->random) % 3];
         struct conformance_case test = {
                 .op = { .kind = (uint16_t)kind, .rows = source },
                 .args = { .size = sizeof(test.args),
                                 .rows = source == QVF_ROWS_INPUT ? rows : 0,
                                 .output_rows = source == QVF_ROWS_OUTPUT ? rows : 0,
-                                .seed = conformance_random(&self->random) },
+                                .seed = qvf_conformance_random(&self->random) },
                 .rows = rows,
                 .declared = source == QVF_ROWS_ALL ? rows : rows + 1,
         };
@@ -75,7 +75,7 @@ static const char *dtype_name(uint32_t dtype)
         return "";
 }
 
-struct conformance_operand *conformance_operand(struct conformance_case *test, unsigned i, uint32_t rows,
+struct conformance_operand *qvf_conformance_operand(struct conformance_case *test, unsigned i, uint32_t rows,
                 uint32_t columns, uint32_t dtype, enum conformance_data data, double amount)
 {
         struct conformance_operand *o = &test->operand[i];
@@ -96,30 +96,30 @@ struct conformance_operand *conformance_operand(struct conformance_case *test, u
         return o;
 }
 
-void conformance_weight(struct conformance *self, struct conformance_case *test, unsigned i, uint32_t rows,
-                uint32_t columns, uint32_t dtype)
+void qvf_conformance_weight(struct conformance *self, struct conformance_case *test, unsigned i,
+                uint32_t rows, uint32_t columns, uint32_t dtype)
 {
         bool floats = dtype == QVF_F32 || dtype == QVF_F16 || dtype == QVF_BF16;
         bool ternary = dtype == QVF_TQ1_0 || dtype == QVF_TQ2_0;
-        struct conformance_operand *o = conformance_operand(
+        struct conformance_operand *o = qvf_conformance_operand(
                         test, i, rows, columns, dtype, floats ? DATA_NORMAL : DATA_BLOCKS, 0.1);
 
         if (!ternary)
                 return;
-        o->block_scales = conformance_random(&self->random) % 4 == 0;
+        o->block_scales = qvf_conformance_random(&self->random) % 4 == 0;
         o->scale = o->block_scales ? 0.75f : 0.05f;
         if (o->block_scales)
                 strncat(test->what, " with block scales", sizeof(test->what) - strlen(test->what) - 1);
 }
 
-uint32_t conformance_columns(struct conformance *self, uint32_t dtype)
+uint32_t qvf_conformance_columns(struct conformance *self, uint32_t dtype)
 {
-        struct conformance_shapes shapes = conformance_shapes(self);
+        struct conformance_shapes shapes = qvf_conformance_shapes(self);
 
         if (dtype == QVF_F32 || dtype == QVF_F16 || dtype == QVF_BF16)
-                return conformance_pick(self, shapes.columns, shapes.n_columns);
+                return qvf_conformance_pick(self, shapes.columns, shapes.n_columns);
         if (dtype == QVF_Q8_0 || dtype == QVF_Q4_0)
-                return conformance_pick(self, (const uint32_t[]){ 32, 96, 256, 544, 1536 },
+                return qvf_conformance_pick(self, (const uint32_t[]){ 32, 96, 256, 544, 1536 },
                                 self->options->quick ? 3 : 5);
-        return conformance_pick(self, shapes.blocks, shapes.n_blocks);
+        return qvf_conformance_pick(self, shapes.blocks, shapes.n_blocks);
 }

@@ -40,7 +40,7 @@ static int compare_floats(struct conformance_run *run, unsigned operand)
 
         if (!bounds || !rows)
                 return -ENOMEM;
-        r = conformance_bounds(run, operand, bounds);
+        r = qvf_conformance_bounds(run, operand, bounds);
         if (r < 0)
                 return r;
         for (uint32_t row = 0; row < plain->rows; row++) {
@@ -110,7 +110,7 @@ static int compare_quantised(struct conformance_run *run)
 static int compare_codes(struct conformance_run *run, unsigned operand)
 {
         const uint8_t *plain = run->plain[operand].data, *device = run->device[operand].data;
-        size_t bytes = conformance_bytes(&run->plain[operand]), different = 0;
+        size_t bytes = qvf_conformance_bytes(&run->plain[operand]), different = 0;
 
         for (size_t i = 0; i < bytes; i++) {
                 int distance = abs((int8_t)(plain[i] - device[i]));
@@ -136,20 +136,21 @@ static int compare_best(struct conformance_run *run)
                 if (expected == got)
                         continue;
                 if (got < 0 || (uint32_t)got >= run->before[5].rows ||
-                                conformance_logit(run, row, (uint32_t)expected) -
-                                                                conformance_logit(run, row, (uint32_t)got) >
-                                                2 * conformance_logit_error(run, row))
+                                qvf_conformance_logit(run, row, (uint32_t)expected) -
+                                                                qvf_conformance_logit(
+                                                                                run, row, (uint32_t)got) >
+                                                2 * qvf_conformance_logit_error(run, row))
                         wrong(run, 2, row, 0, expected, got, 0);
         }
         return 0;
 }
 
-int conformance_compare(struct conformance_run *run, unsigned operand)
+int qvf_conformance_compare(struct conformance_run *run, unsigned operand)
 {
         uint32_t dtype = run->plain[operand].dtype;
 
         if (!memcmp(run->before[operand].data, run->plain[operand].data,
-                            conformance_bytes(&run->plain[operand])))
+                            qvf_conformance_bytes(&run->plain[operand])))
                 return compare_bytes(run, operand); /* an input, or nothing to do */
         if (run->test->op.kind == QVF_OP_QUANTIZE && operand == 0)
                 return compare_quantised(run);

@@ -9,7 +9,7 @@
 #include "plugins/cpu/plain/plain.h"
 
 /* SplitMix64 */
-uint64_t conformance_random(uint64_t *state)
+uint64_t qvf_conformance_random(uint64_t *state)
 {
         uint64_t x = *state += 0x9e3779b97f4a7c15u;
 
@@ -18,16 +18,16 @@ uint64_t conformance_random(uint64_t *state)
         return x ^ x >> 31;
 }
 
-int32_t conformance_between(uint64_t *state, int32_t low, int32_t high)
+int32_t qvf_conformance_between(uint64_t *state, int32_t low, int32_t high)
 {
         uint64_t count = (uint64_t)((int64_t)high - low + 1);
 
-        return (int32_t)(low + (int64_t)(conformance_random(state) % count));
+        return (int32_t)(low + (int64_t)(qvf_conformance_random(state) % count));
 }
 
 static float between_floats(uint64_t *state, float low, float high)
 {
-        return low + (high - low) * (float)(conformance_random(state) >> 40) * 0x1p-24f;
+        return low + (high - low) * (float)(qvf_conformance_random(state) >> 40) * 0x1p-24f;
 }
 
 /* Four even numbers added come close to a bell curve of deviation 1. */
@@ -40,7 +40,7 @@ static float normal(uint64_t *state)
         return sum * 0.8660254f;
 }
 
-size_t conformance_bytes(const struct cpu_operand *matrix)
+size_t qvf_conformance_bytes(const struct cpu_operand *matrix)
 {
         return plain_row_bytes(matrix->dtype, matrix->columns) * matrix->rows;
 }
@@ -81,10 +81,10 @@ static void fill_blocks(uint64_t *state, const struct conformance_operand *o, ui
                 { QVF_TQ2_0, 66, 64, 64 },
         };
         struct cpu_operand matrix = { .rows = o->rows, .columns = o->columns, .dtype = o->dtype };
-        size_t total = conformance_bytes(&matrix), f = 0;
+        size_t total = qvf_conformance_bytes(&matrix), f = 0;
 
         for (size_t i = 0; i < total; i++)
-                bytes[i] = (uint8_t)conformance_random(state);
+                bytes[i] = (uint8_t)qvf_conformance_random(state);
         while (f < sizeof(formats) / sizeof(formats[0]) && formats[f].dtype != o->dtype)
                 f++;
         if (f == sizeof(formats) / sizeof(formats[0]))
@@ -95,7 +95,7 @@ static void fill_blocks(uint64_t *state, const struct conformance_operand *o, ui
                 uint8_t codes[256];
 
                 for (int i = 0; i < 256; i++)
-                        codes[i] = (uint8_t)(conformance_random(state) % 3);
+                        codes[i] = (uint8_t)(qvf_conformance_random(state) % 3);
                 if (o->dtype == QVF_TQ1_0)
                         qvf_tq1_pack(codes, scale, block);
                 else if (o->dtype == QVF_TQ2_0)
@@ -118,7 +118,7 @@ static void fill_distinct(
 
                 while (taken) {
                         taken = false;
-                        to[i * stride] = conformance_between(state, low, high);
+                        to[i * stride] = qvf_conformance_between(state, low, high);
                         for (size_t j = 0; j < i && !taken; j++)
                                 taken = to[j * stride] == to[i * stride];
                 }
@@ -149,42 +149,42 @@ static void fill_integers(uint64_t *state, const struct conformance_operand *o, 
         switch (o->data) {
         case DATA_INTEGERS:
                 for (size_t i = 0; i < count; i++)
-                        to[i] = conformance_between(state, o->low, o->high);
+                        to[i] = qvf_conformance_between(state, o->low, o->high);
                 break;
         case DATA_DISTINCT: fill_distinct(state, to, count, 1, o->low, o->high); break;
         case DATA_FIRST:
                 for (size_t i = 0; i < count; i++)
-                        to[i] = i > 0 && conformance_random(state) % 8 ? to[i - 1] : (int32_t)i;
+                        to[i] = i > 0 && qvf_conformance_random(state) % 8 ? to[i - 1] : (int32_t)i;
                 break;
         case DATA_PLACE: fill_places(o, to); break;
         case DATA_PAIRS:
                 for (uint32_t r = 0; r < o->rows; r++)
-                        to[2 * r] = conformance_between(state, 0, half - 1);
+                        to[2 * r] = qvf_conformance_between(state, 0, half - 1);
                 fill_distinct(state, to + 1, o->rows, 2, half, o->high - 1);
                 break;
         case DATA_TURN:
                 fill_distinct(state, to, o->rows, 2, 0, o->high - 1);
                 for (uint32_t r = 0; r < o->rows; r++)
-                        to[2 * r + 1] = conformance_between(state, -300, 300);
+                        to[2 * r + 1] = qvf_conformance_between(state, -300, 300);
                 break;
         default: break;
         }
 }
 
-void conformance_fill(uint64_t *state, const struct conformance_operand *o, void *bytes)
+void qvf_conformance_fill(uint64_t *state, const struct conformance_operand *o, void *bytes)
 {
         struct cpu_operand matrix = { .rows = o->rows, .columns = o->columns, .dtype = o->dtype };
 
         switch (o->data) {
-        case DATA_RESULT: memset(bytes, 0xff, conformance_bytes(&matrix)); break;
+        case DATA_RESULT: memset(bytes, 0xff, qvf_conformance_bytes(&matrix)); break;
         case DATA_NORMAL:
         case DATA_POSITIVE:
         case DATA_SQUARES:
         case DATA_FREQUENCY: fill_floats(state, o, bytes); break;
         case DATA_BLOCKS: fill_blocks(state, o, bytes); break;
         case DATA_STATE:
-                for (size_t i = 0; i < conformance_bytes(&matrix); i++)
-                        ((uint8_t *)bytes)[i] = (uint8_t)conformance_random(state);
+                for (size_t i = 0; i < qvf_conformance_bytes(&matrix); i++)
+                        ((uint8_t *)bytes)[i] = (uint8_t)qvf_conformance_random(state);
                 break;
         default: fill_integers(state, o, bytes); break;
         }

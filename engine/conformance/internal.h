@@ -65,57 +65,58 @@ struct conformance {
 };
 
 /* data.c */
-uint64_t conformance_random(uint64_t *state);
+uint64_t qvf_conformance_random(uint64_t *state);
 /* Evenly from low to high, both included. */
-int32_t conformance_between(uint64_t *state, int32_t low, int32_t high);
-size_t conformance_bytes(const struct cpu_operand *matrix);
-void conformance_fill(uint64_t *state, const struct conformance_operand *operand, void *bytes);
+int32_t qvf_conformance_between(uint64_t *state, int32_t low, int32_t high);
+size_t qvf_conformance_bytes(const struct cpu_operand *matrix);
+void qvf_conformance_fill(uint64_t *state, const struct conformance_operand *operand, void *bytes);
 
 /* run.c */
-void conformance_check(struct conformance *self, const struct conformance_case *test);
+void qvf_conformance_check(struct conformance *self, const struct conformance_case *test);
 /* The plain kernel of an operation on these operands, in one thread. */
-int conformance_plain(const struct qvf_op *op, const struct qvf_args *args, uint32_t rows,
+int qvf_conformance_plain(const struct qvf_op *op, const struct qvf_args *args, uint32_t rows,
                 const struct cpu_operand *operands);
 
 /* bounds.c: the error that is allowed for each number of a float result. Returns 0, or -ENOMEM. */
-int conformance_bounds(const struct conformance_run *run, unsigned operand, double *bounds);
+int qvf_conformance_bounds(const struct conformance_run *run, unsigned operand, double *bounds);
 /* bounds_attention.c, bounds_loss.c */
-int conformance_attention_bounds(const struct conformance_run *run, unsigned operand, double *bounds);
-int conformance_attention_train_bounds(const struct conformance_run *run, unsigned operand, double *bounds);
-int conformance_attention_backward_bounds(
+int qvf_conformance_attention_bounds(const struct conformance_run *run, unsigned operand, double *bounds);
+int qvf_conformance_attention_train_bounds(
                 const struct conformance_run *run, unsigned operand, double *bounds);
-int conformance_loss_bounds(const struct conformance_run *run, unsigned operand, double *bounds);
+int qvf_conformance_attention_backward_bounds(
+                const struct conformance_run *run, unsigned operand, double *bounds);
+int qvf_conformance_loss_bounds(const struct conformance_run *run, unsigned operand, double *bounds);
 /* How far the logits of a row may be off. */
-double conformance_logit_error(const struct conformance_run *run, uint32_t row);
-double conformance_logit(const struct conformance_run *run, uint32_t row, uint32_t word);
+double qvf_conformance_logit_error(const struct conformance_run *run, uint32_t row);
+double qvf_conformance_logit(const struct conformance_run *run, uint32_t row, uint32_t word);
 
 /* compare.c: what the device left in a result against what the plain kernel left; fills run->worst and run->text. */
-int conformance_compare(struct conformance_run *run, unsigned operand);
+int qvf_conformance_compare(struct conformance_run *run, unsigned operand);
 
 /* case.c: what the lists of cases are written with */
 struct conformance_shapes { /* what to try, by options */
         const uint32_t *rows, *columns, *blocks;
         unsigned n_rows, n_columns, n_blocks;
 };
-struct conformance_shapes conformance_shapes(const struct conformance *self);
-uint32_t conformance_pick(struct conformance *self, const uint32_t *list, unsigned count);
+struct conformance_shapes qvf_conformance_shapes(const struct conformance *self);
+uint32_t qvf_conformance_pick(struct conformance *self, const uint32_t *list, unsigned count);
 /* A case over R rows; by chance R is declared or comes from the arguments. */
-struct conformance_case conformance_case(struct conformance *self, enum qvf_op_kind kind, uint32_t rows);
+struct conformance_case qvf_conformance_case(struct conformance *self, enum qvf_op_kind kind, uint32_t rows);
 /* Sets an operand; the result may be changed further. Rows: of a matrix with R rows, test->declared. */
-struct conformance_operand *conformance_operand(struct conformance_case *test, unsigned i, uint32_t rows,
+struct conformance_operand *qvf_conformance_operand(struct conformance_case *test, unsigned i, uint32_t rows,
                 uint32_t columns, uint32_t dtype, enum conformance_data data, double amount);
 /* A weight of a dtype; columns are whole blocks of it. */
-void conformance_weight(struct conformance *self, struct conformance_case *test, unsigned i, uint32_t rows,
-                uint32_t columns, uint32_t dtype);
+void qvf_conformance_weight(struct conformance *self, struct conformance_case *test, unsigned i,
+                uint32_t rows, uint32_t columns, uint32_t dtype);
 /* A number of columns that a dtype can have. */
-uint32_t conformance_columns(struct conformance *self, uint32_t dtype);
-extern const uint32_t conformance_weight_dtypes[];
-extern const unsigned conformance_weight_dtype_count; /* the ternary ones are the last two */
+uint32_t qvf_conformance_columns(struct conformance *self, uint32_t dtype);
+extern const uint32_t qvf_conformance_weight_dtypes[];
+extern const unsigned qvf_conformance_weight_dtype_count; /* the ternary ones are the last two */
 
 /* cases.c, cases_train.c: all cases of these operations */
-void conformance_movement_cases(struct conformance *self);
-void conformance_forward_cases(struct conformance *self);
-void conformance_training_cases(struct conformance *self);
+void qvf_conformance_movement_cases(struct conformance *self);
+void qvf_conformance_forward_cases(struct conformance *self);
+void qvf_conformance_training_cases(struct conformance *self);
 
 static inline float *conformance_row(const struct cpu_operand *matrix, uint32_t row)
 {

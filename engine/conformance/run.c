@@ -59,7 +59,7 @@ static int prepare(const struct conformance_run *run)
         if (op.kind != QVF_OP_ATTENTION_TRAIN_BACKWARD)
                 return 0;
         op.kind = QVF_OP_ATTENTION_TRAIN;
-        return conformance_plain(&op, &run->test->args, run->test->rows, forward);
+        return qvf_conformance_plain(&op, &run->test->args, run->test->rows, forward);
 }
 
 static int image_init(struct image *image, struct conformance_run *run, uint64_t seed)
@@ -72,7 +72,7 @@ static int image_init(struct image *image, struct conformance_run *run, uint64_t
                 struct cpu_operand operand = operand_of(&test->operand[i], NULL);
 
                 image->offset[i] = image->bytes;
-                image->length[i] = test->operand[i].present ? conformance_bytes(&operand) : 0;
+                image->length[i] = test->operand[i].present ? qvf_conformance_bytes(&operand) : 0;
                 image->bytes += (image->length[i] + STRIP_BYTES + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         }
         if (posix_memalign((void **)&image->before, ALIGNMENT, image->bytes) != 0 ||
@@ -83,7 +83,7 @@ static int image_init(struct image *image, struct conformance_run *run, uint64_t
         memset(image->before, STRIP_BYTE, image->bytes);
         for (unsigned i = 0; i < run->n_operands; i++)
                 if (test->operand[i].present)
-                        conformance_fill(&seed, &test->operand[i], image->before + image->offset[i]);
+                        qvf_conformance_fill(&seed, &test->operand[i], image->before + image->offset[i]);
         for (unsigned i = 0; i < run->n_operands; i++) {
                 run->before[i] = operand_of(&test->operand[i], image->before + image->offset[i]);
                 run->plain[i] = operand_of(&test->operand[i], image->plain + image->offset[i]);
@@ -94,7 +94,7 @@ static int image_init(struct image *image, struct conformance_run *run, uint64_t
         return r;
 }
 
-int conformance_plain(const struct qvf_op *op, const struct qvf_args *args, uint32_t rows,
+int qvf_conformance_plain(const struct qvf_op *op, const struct qvf_args *args, uint32_t rows,
                 const struct cpu_operand *operands)
 {
         const struct cpu_kernel *kernel = &cpu_level_plain.entries[op->kind].kernel;
@@ -158,7 +158,7 @@ static int pack_weight(
         weight.scale = run->before[i].scale;
         weight.block_scales = run->before[i].block_scales;
         weight.data = run->before[i].data;
-        weight.bytes = conformance_bytes(&run->before[i]);
+        weight.bytes = qvf_conformance_bytes(&run->before[i]);
         r = self->backend->pack_size(self->device, &weight, &bytes);
         if (r < 0 || bytes == 0)
                 return r;
@@ -259,7 +259,7 @@ static int judge(struct conformance_run *run, const struct image *image)
 
                 if (!run->test->operand[i].present || is_scratch(run->test, i))
                         continue;
-                r = conformance_compare(run, i);
+                r = qvf_conformance_compare(run, i);
                 if (r < 0)
                         return r;
         }
@@ -279,11 +279,11 @@ static void digest(struct conformance *self, const struct image *image)
         self->summary.digest = hash;
 }
 
-void conformance_check(struct conformance *self, const struct conformance_case *test)
+void qvf_conformance_check(struct conformance *self, const struct conformance_case *test)
 {
         struct conformance_run run = { .test = test, .n_operands = qvf_op_operand_count(test->op.kind) };
         const char *name = qvf_op_name(test->op.kind);
-        uint64_t seed = conformance_random(&self->random);
+        uint64_t seed = qvf_conformance_random(&self->random);
         _cleanup_(image_exit) struct image image = { 0 };
         struct qvf_conformance_case result;
         int r;
@@ -294,7 +294,7 @@ void conformance_check(struct conformance *self, const struct conformance_case *
         if (r == 0)
                 r = run_on_device(self, &run, &image);
         if (r == 0)
-                r = conformance_plain(&test->op, &test->args, test->rows, run.plain);
+                r = qvf_conformance_plain(&test->op, &test->args, test->rows, run.plain);
         if (r == 0)
                 r = judge(&run, &image);
         if (r == -ENOMEM || r == -EIO) {
@@ -328,9 +328,9 @@ int qvf_conformance_run(const struct qvf_backend *backend, struct qvf_device *de
                 .error = error,
         };
 
-        conformance_movement_cases(&self);
-        conformance_forward_cases(&self);
-        conformance_training_cases(&self);
+        qvf_conformance_movement_cases(&self);
+        qvf_conformance_forward_cases(&self);
+        qvf_conformance_training_cases(&self);
         if (self.failure == 0 && self.summary.cases == 0)
                 return qvf_error_set(error, -EINVAL, "'%s' is no operation", options->op ? options->op : "");
         if (self.failure == 0)

@@ -27,7 +27,7 @@ static void run(struct qvf_op op, uint32_t rows, const struct qvf_args *args,
         struct cpu_operand all[QVF_OP_OPERANDS] = { 0 };
 
         memcpy(all, operands, qvf_op_operand_count(op.kind) * sizeof(*all));
-        ck_assert_int_eq(conformance_plain(&op, args ? args : &no_args, rows, all), 0);
+        ck_assert_int_eq(qvf_conformance_plain(&op, args ? args : &no_args, rows, all), 0);
 }
 
 static void fill(uint64_t *state, float *numbers, size_t count, float amount)
@@ -35,23 +35,23 @@ static void fill(uint64_t *state, float *numbers, size_t count, float amount)
         struct conformance_operand o = { true, 1, (uint32_t)count, QVF_F32, DATA_NORMAL, amount, 0, 0, 1,
                 0 };
 
-        conformance_fill(state, &o, numbers);
+        qvf_conformance_fill(state, &o, numbers);
 }
 
 START_TEST(dequantises_as_the_file_reader)
 {
         uint64_t state = 7;
 
-        for (unsigned d = 0; d < conformance_weight_dtype_count; d++) {
+        for (unsigned d = 0; d < qvf_conformance_weight_dtype_count; d++) {
                 static uint8_t bytes[4 * 1024];
                 static float expected[1024], got[1024];
-                struct conformance_operand o = { true, 1, 1024, conformance_weight_dtypes[d], DATA_BLOCKS, 1,
-                        0, 0, 1, 1 };
+                struct conformance_operand o = { true, 1, 1024, qvf_conformance_weight_dtypes[d],
+                        DATA_BLOCKS, 1, 0, 0, 1, 1 };
                 struct cpu_operand matrix = { bytes, 1, 1024, o.dtype, 0, 1, 1 };
 
                 if (o.dtype == QVF_F32 || o.dtype == QVF_F16 || o.dtype == QVF_BF16)
                         o.data = DATA_NORMAL;
-                conformance_fill(&state, &o, bytes);
+                qvf_conformance_fill(&state, &o, bytes);
                 ck_assert_int_eq(qvf_dtype_dequantise_row(o.dtype, bytes, expected, 1024), 0);
                 plain_dequantise(&matrix, 0, 0, 1024, got);
                 for (int i = 0; i < 1024; i++)
@@ -99,8 +99,8 @@ START_TEST(ternary_product_by_loops)
                 struct cpu_operand operands[] = { F32(y, R, N), { q, R, C, QVF_I8, 0, 0, 1 },
                         F32(scale, R, 1), { weights, N, C, dtype, 0, block_scales, 0.3f } };
 
-                conformance_fill(&state, &w, weights);
-                conformance_fill(&state, &x, q);
+                qvf_conformance_fill(&state, &w, weights);
+                qvf_conformance_fill(&state, &x, q);
                 run((struct qvf_op){ .kind = QVF_OP_MATMUL_TERNARY }, R, NULL, operands);
                 for (uint32_t r = 0; r < R; r++)
                         for (uint32_t n = 0; n < N; n++) {
@@ -393,7 +393,7 @@ START_TEST(product_slopes)
         check_slope(&slope, 1, dx, "matmul x");
         check_slope(&slope, 2, dw, "matmul w");
 
-        conformance_fill(&state, &o, ternary);
+        qvf_conformance_fill(&state, &o, ternary);
         slope.operands[2] = backward[2] = (struct cpu_operand){ ternary, N, C, QVF_TQ2_0, 0, 0, 0.3f };
         slope.op.f[0] = 1;
         run((struct qvf_op){ .kind = QVF_OP_MATMUL_TERNARY_BACKWARD }, R, NULL, backward);
