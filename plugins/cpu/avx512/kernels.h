@@ -8,6 +8,8 @@
 void cpu_avx512_adamw(const struct cpu_call *call);
 void cpu_avx512_add(const struct cpu_call *call);
 void cpu_avx512_attention(const struct cpu_call *call);
+void cpu_avx512_attention_train(const struct cpu_call *call);
+void cpu_avx512_attention_train_backward(const struct cpu_call *call);
 void cpu_avx512_dropout(const struct cpu_call *call);
 void cpu_avx512_embed(const struct cpu_call *call);
 void cpu_avx512_gate(const struct cpu_call *call);
@@ -27,6 +29,10 @@ void cpu_avx512_top_k(const struct cpu_call *call);
 
 size_t cpu_avx512_attention_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
+size_t cpu_avx512_attention_train_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
+size_t cpu_avx512_attention_train_backward_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 size_t cpu_avx512_matmul_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 size_t cpu_avx512_matmul_backward_scratch(
@@ -40,6 +46,9 @@ size_t cpu_avx512_square_sum_scratch(
 
 bool cpu_avx512_adamw_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_attention_supports(const struct qvf_op *op, const struct cpu_operand *operands);
+bool cpu_avx512_attention_train_supports(const struct qvf_op *op, const struct cpu_operand *operands);
+bool cpu_avx512_attention_train_backward_supports(
+                const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_embed_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_kv_store_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_matmul_supports(const struct qvf_op *op, const struct cpu_operand *operands);
