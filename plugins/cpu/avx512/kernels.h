@@ -14,6 +14,7 @@ void cpu_avx512_dropout(const struct cpu_call *call);
 void cpu_avx512_embed(const struct cpu_call *call);
 void cpu_avx512_gate(const struct cpu_call *call);
 void cpu_avx512_gate_backward(const struct cpu_call *call);
+void cpu_avx512_head_loss(const struct cpu_call *call);
 void cpu_avx512_kv_store(const struct cpu_call *call);
 void cpu_avx512_matmul(const struct cpu_call *call);
 void cpu_avx512_matmul_backward(const struct cpu_call *call);
@@ -33,6 +34,8 @@ size_t cpu_avx512_attention_train_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 size_t cpu_avx512_attention_train_backward_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
+size_t cpu_avx512_head_loss_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 size_t cpu_avx512_matmul_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 size_t cpu_avx512_matmul_backward_scratch(
@@ -50,6 +53,7 @@ bool cpu_avx512_attention_train_supports(const struct qvf_op *op, const struct c
 bool cpu_avx512_attention_train_backward_supports(
                 const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_embed_supports(const struct qvf_op *op, const struct cpu_operand *operands);
+bool cpu_avx512_head_loss_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_kv_store_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_matmul_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_matmul_backward_supports(const struct qvf_op *op, const struct cpu_operand *operands);

@@ -46,6 +46,7 @@ const struct cpu_level cpu_level_avx512 = {
                 [QVF_OP_TOP_K] = KERNEL(top_k),
                 [QVF_OP_DROPOUT] = KERNEL(dropout),
                 [QVF_OP_ATTENTION_TRAIN] = SCRATCH_IF(attention_train),
+                [QVF_OP_HEAD_LOSS] = SCRATCH_IF(head_loss),
                 [QVF_OP_RMSNORM_BACKWARD] = KERNEL(rmsnorm_backward),
                 [QVF_OP_MATMUL_TERNARY_BACKWARD] = SCRATCH_IF(matmul_ternary_backward),
                 [QVF_OP_MATMUL_BACKWARD] = SCRATCH_IF(matmul_backward),
