@@ -244,6 +244,11 @@ const char *qvf_gguf_part_name(const struct qvf_gguf *gguf, unsigned part)
         return part < gguf->n_parts ? gguf->parts[part].file->name : NULL;
 }
 
+int qvf_gguf_part_fd(const struct qvf_gguf *gguf, unsigned part)
+{
+        return part < gguf->n_parts ? gguf->parts[part].file->fd : -1;
+}
+
 unsigned qvf_gguf_parts(const struct qvf_gguf *gguf)
 {
         return gguf->n_parts;

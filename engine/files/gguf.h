@@ -95,6 +95,7 @@ int qvf_gguf_check(const struct qvf_gguf *gguf, struct qvf_error *error);
 
 const char *qvf_gguf_name(const struct qvf_gguf *gguf); /* of the first part, for messages */
 const char *qvf_gguf_part_name(const struct qvf_gguf *gguf, unsigned part);
+int qvf_gguf_part_fd(const struct qvf_gguf *gguf, unsigned part); /* stays the struct's */
 unsigned qvf_gguf_parts(const struct qvf_gguf *gguf);
 uint32_t qvf_gguf_version(const struct qvf_gguf *gguf);
 uint64_t qvf_gguf_size_bytes(const struct qvf_gguf *gguf); /* all parts */

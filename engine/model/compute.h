@@ -9,6 +9,7 @@
 struct qvf_compute {
         const struct qvf_backend *backend;
         struct qvf_device *device;
+        uint32_t layout_version; /* of its info; 0: not known, packed weights are not cached */
 };
 
 int qvf_compute_buffer(const struct qvf_compute *compute, uint64_t bytes, const char *what,

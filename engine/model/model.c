@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "engine/model/model_private.h"
+#include "engine/model/weight_cache.h"
 
 const char *qvf_module_name(enum qvf_module module)
 {
@@ -40,9 +41,11 @@ static int load_chat_template(struct qvf_model *model)
         return 0;
 }
 
-int qvf_model_new(struct qvf_gguf *gguf, const struct qvf_compute *compute, enum qvf_i2s_order i2s_order,
-                struct qvf_model **ret_model, struct qvf_error *error)
+int qvf_model_new(struct qvf_gguf *gguf, const struct qvf_compute *compute,
+                const struct qvf_model_options *options, struct qvf_model **ret_model,
+                struct qvf_error *error)
 {
+        static const struct qvf_model_options defaults = QVF_MODEL_OPTIONS_DEFAULT;
         _cleanup_(qvf_model_freep) struct qvf_model *model = calloc(1, sizeof(*model));
         int r;
 
@@ -50,29 +53,31 @@ int qvf_model_new(struct qvf_gguf *gguf, const struct qvf_compute *compute, enum
                 qvf_gguf_free(gguf);
                 return -ENOMEM;
         }
+        options = options ? options : &defaults;
         model->gguf = gguf;
         model->compute = *compute;
-        model->i2s_order = i2s_order;
+        model->i2s_order = options->i2s_order;
         r = qvf_model_info_new(gguf, &model->info, error);
         if (r == 0)
                 r = qvf_model_load_tokenizer(model, error);
         if (r == 0)
                 r = load_chat_template(model);
         if (r == 0)
-                r = qvf_model_load_weights(model, error);
+                r = qvf_model_load_weights(model, options->cache_folder, error);
         if (r < 0)
                 return r;
         *ret_model = QVF_TAKE(model);
         return 0;
 }
 
-int qvf_model_open(const char *path, const struct qvf_compute *compute, struct qvf_model **ret_model,
+int qvf_model_open(const char *path, const struct qvf_compute *compute,
+                const struct qvf_model_options *options, struct qvf_model **ret_model,
                 struct qvf_error *error)
 {
         struct qvf_gguf *gguf;
         int r = qvf_gguf_open(path, &gguf, error);
 
-        return r < 0 ? r : qvf_model_new(gguf, compute, QVF_I2S_AUTO, ret_model, error);
+        return r < 0 ? r : qvf_model_new(gguf, compute, options, ret_model, error);
 }
 
 struct qvf_model *qvf_model_free(struct qvf_model *model)
@@ -82,6 +87,7 @@ struct qvf_model *qvf_model_free(struct qvf_model *model)
         for (uint32_t i = 0; i < model->n_buffers; i++)
                 qvf_compute_buffer_free(&model->compute, model->buffers[i]);
         free(model->buffers);
+        qvf_weight_cache_free(model->weight_cache);
         free(model->layers);
         qvf_chat_template_free(model->chat_template);
         qvf_tokenizer_free(model->tokenizer);

@@ -52,14 +52,28 @@ struct qvf_model {
         float head_scale, rope_magnitude;
         struct qvf_buffer **buffers;
         uint32_t n_buffers, buffers_capacity;
-        uint64_t mapped_bytes; /* of the file that are used as they stand */
+        struct qvf_weight_cache *weight_cache; /* NULL: nothing is read from one */
+        uint64_t mapped_bytes; /* of the model's file and its cache file that are used as they stand */
         uint64_t device_bytes; /* what was made beside them: packed, recovered and converted weights */
 };
 
-/* Takes over `gguf`, also when it fails. The compute device must outlive the model. */
-int qvf_model_new(struct qvf_gguf *gguf, const struct qvf_compute *compute, enum qvf_i2s_order i2s_order,
-                struct qvf_model **ret_model, struct qvf_error *error);
-int qvf_model_open(const char *path, const struct qvf_compute *compute, struct qvf_model **ret_model,
+struct qvf_model_options {
+        enum qvf_i2s_order i2s_order;
+        /* Folder for weights in other forms than the file's, so that they are made once; a descriptor that is the
+         * caller's and may be closed afterwards. -1: they are made in every load. See weight_cache.h. */
+        int cache_folder;
+};
+#define QVF_MODEL_OPTIONS_DEFAULT                                                                           \
+        {                                                                                                   \
+                .i2s_order = QVF_I2S_AUTO, .cache_folder = -1                                               \
+        }
+
+/* Takes over `gguf`, also when it fails. The compute device must outlive the model. options NULL: the defaults. */
+int qvf_model_new(struct qvf_gguf *gguf, const struct qvf_compute *compute,
+                const struct qvf_model_options *options, struct qvf_model **ret_model,
+                struct qvf_error *error);
+int qvf_model_open(const char *path, const struct qvf_compute *compute,
+                const struct qvf_model_options *options, struct qvf_model **ret_model,
                 struct qvf_error *error);
 struct qvf_model *qvf_model_free(struct qvf_model *model);
 QVF_DEFINE_CLEANUP(struct qvf_model *, qvf_model_free)

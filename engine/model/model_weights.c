@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/checked.h"
 #include "engine/files/dtype.h"
 #include "engine/model/model_private.h"
 #include "engine/model/ternary_weight.h"
+#include "engine/model/weight_forms.h"
 
 struct mapped_part { /* the bytes of one file from its start to the end of its last tensor */
         const void *start;
@@ -20,10 +22,11 @@ struct mapped_part { /* the bytes of one file from its start to the end of its l
 struct loader {
         struct qvf_model *model;
         struct mapped_part *parts;
+        struct qvf_weight_forms *forms;
         struct qvf_error *error;
 };
 
-static int keep_buffer(struct qvf_model *model, struct qvf_buffer *buffer)
+int qvf_model_keep_buffer(struct qvf_model *model, struct qvf_buffer *buffer)
 {
         if (model->n_buffers == model->buffers_capacity) {
                 uint32_t capacity = model->buffers_capacity ? 2 * model->buffers_capacity : 64;
@@ -41,21 +44,47 @@ static int keep_buffer(struct qvf_model *model, struct qvf_buffer *buffer)
         return 0;
 }
 
-/* A value of its own buffer, filled with these bytes. */
-static int place_copy(struct loader *loader, const char *name, const void *bytes, uint64_t length,
-                struct qvf_value *value)
+void qvf_model_drop_buffer(struct qvf_model *model, struct qvf_buffer *buffer)
+{
+        for (uint32_t i = 0; i < model->n_buffers; i++) {
+                if (model->buffers[i] != buffer)
+                        continue;
+                qvf_compute_buffer_free(&model->compute, buffer);
+                model->buffers[i] = model->buffers[--model->n_buffers];
+                return;
+        }
+}
+
+int qvf_model_place_copy(struct qvf_model *model, const char *name, const void *bytes, uint64_t length,
+                struct qvf_value *value, struct qvf_error *error)
 {
         struct qvf_buffer *buffer;
-        int r = qvf_compute_upload(&loader->model->compute, bytes, length, name, &buffer, loader->error);
+        int r = qvf_compute_upload(&model->compute, bytes, length, name, &buffer, error);
 
         if (r == 0)
-                r = keep_buffer(loader->model, buffer);
+                r = qvf_model_keep_buffer(model, buffer);
         if (r < 0)
                 return r;
-        loader->model->device_bytes += length;
+        model->device_bytes += length;
         value->buffer = buffer;
         value->offset = 0;
         return 0;
+}
+
+void qvf_model_leave_pages(const struct qvf_gguf_tensor *tensor)
+{
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+        uintptr_t first = ((uintptr_t)tensor->data + page - 1) / page * page;
+        uintptr_t end = ((uintptr_t)tensor->data + tensor->size_bytes) / page * page;
+
+        if (first < end)
+                (void)madvise((void *)first, end - first, MADV_DONTNEED); /* advice: nothing hangs on it */
+}
+
+static int place_copy(struct loader *loader, const char *name, const void *bytes, uint64_t length,
+                struct qvf_value *value)
+{
+        return qvf_model_place_copy(loader->model, name, bytes, length, value, loader->error);
 }
 
 /* A value over the tensor's own bytes. */
@@ -63,8 +92,12 @@ static int place_tensor(struct loader *loader, const struct qvf_gguf_tensor *ten
 {
         const struct mapped_part *part = &loader->parts[tensor->file_index];
 
-        if (!part->buffer)
-                return place_copy(loader, tensor->name, tensor->data, tensor->size_bytes, value);
+        if (!part->buffer) {
+                int r = place_copy(loader, tensor->name, tensor->data, tensor->size_bytes, value);
+
+                qvf_model_leave_pages(tensor);
+                return r;
+        }
         value->buffer = part->buffer;
         value->offset = tensor->file_offset;
         loader->model->mapped_bytes += tensor->size_bytes;
@@ -94,7 +127,7 @@ static int import_parts(struct loader *loader)
                                                            part->bytes, &part->buffer);
 
                 if (r == 0)
-                        r = keep_buffer(model, part->buffer);
+                        r = qvf_model_keep_buffer(model, part->buffer);
                 else if (r == -ENOTSUP)
                         r = 0;
                 if (r < 0)
@@ -138,7 +171,7 @@ static int pack(struct loader *loader, const struct qvf_gguf_tensor *tensor, con
                 return qvf_error_set(loader->error, r, "tensor %s can't be packed for the %s device: %s",
                                 tensor->name, compute->backend->name, strerror(-r));
         value->packed = 1;
-        return place_copy(loader, tensor->name, packed, packed_bytes, value);
+        return qvf_weight_forms_add(loader->forms, tensor, packed, packed_bytes, value, loader->error);
 }
 
 /* A weight matrix whose bytes are the tensor's own, or, if given, `bytes` of another form. */
@@ -164,36 +197,45 @@ static int place_weight(struct loader *loader, const struct qvf_gguf_tensor *ten
                                 tensor->name, compute->backend->name, strerror(-r));
         if (packed_bytes > 0)
                 return pack(loader, tensor, &weight, packed_bytes, value);
-        return bytes ? place_copy(loader, tensor->name, bytes, length, value)
+        return bytes ? qvf_weight_forms_add(loader->forms, tensor, bytes, length, value, loader->error)
                      : place_tensor(loader, tensor, value);
 }
 
 /* The embedding and the head: any format that kernels read as it is. */
 static int place_dense(struct loader *loader, const struct qvf_gguf_tensor *tensor, struct qvf_value *value)
 {
+        int r = qvf_weight_forms_take(loader->forms, tensor, value, loader->error);
+
+        if (r != 0)
+                return r < 0 ? r : 0;
         *value = (struct qvf_value){
                 .rows = (uint32_t)tensor->ne[1],
                 .columns = (uint32_t)tensor->ne[0],
                 .dtype = tensor->dtype,
+                .block_scales = tensor->dtype == QVF_TQ1_0 || tensor->dtype == QVF_TQ2_0,
                 .scale = 1,
         };
         return place_weight(loader, tensor, NULL, 0, value);
 }
 
-/* `norm`: what stands before the matrix; its weights are in the order of the columns. */
-static int place_linear(struct loader *loader, const struct qvf_model_weight *weight,
-                const struct qvf_gguf_tensor *norm, struct qvf_linear *linear)
+static int place_linear(
+                struct loader *loader, const struct qvf_model_weight *weight, struct qvf_linear *linear)
 {
         const struct qvf_gguf_tensor *tensor = weight->tensor;
         struct qvf_ternary_weight ternary;
-        const float *hint =
-                        norm && norm->dtype == QVF_F32 && norm->ne[0] == tensor->ne[0] ? norm->data : NULL;
         int r;
 
         linear->inputs = (uint32_t)tensor->ne[0];
         linear->outputs = (uint32_t)tensor->ne[1];
         linear->scale = weight->scale;
-        r = qvf_ternary_weight_read(tensor, loader->model->i2s_order, hint, &ternary, loader->error);
+        r = qvf_weight_forms_take(loader->forms, tensor, &linear->weight, loader->error);
+        if (r != 0) {
+                linear->ternary = linear->weight.dtype == QVF_TQ1_0 || linear->weight.dtype == QVF_TQ2_0;
+                return r < 0 ? r : 0;
+        }
+        r = tensor->dtype == QVF_I2_S ? qvf_model_decide_i2s_order(loader->model, loader->error) : 0;
+        if (r == 0)
+                r = qvf_ternary_weight_read(tensor, loader->model->i2s_order, &ternary, loader->error);
         if (r == -ERANGE) /* not ternary */
                 return place_dense(loader, tensor, &linear->weight);
         if (r < 0)
@@ -211,20 +253,21 @@ static int place_linear(struct loader *loader, const struct qvf_model_weight *we
         return r;
 }
 
+void qvf_linear_sources(
+                const struct qvf_model_layer *layer, struct qvf_linear_source ret_sources[QVF_MODULES])
+{
+        ret_sources[QVF_ATTN_Q] = (struct qvf_linear_source){ &layer->attn_q, layer->attn_norm };
+        ret_sources[QVF_ATTN_K] = (struct qvf_linear_source){ &layer->attn_k, layer->attn_norm };
+        ret_sources[QVF_ATTN_V] = (struct qvf_linear_source){ &layer->attn_v, layer->attn_norm };
+        ret_sources[QVF_ATTN_OUTPUT] =
+                        (struct qvf_linear_source){ &layer->attn_output, layer->attn_sub_norm };
+        ret_sources[QVF_FFN_GATE] = (struct qvf_linear_source){ &layer->ffn_gate, layer->ffn_norm };
+        ret_sources[QVF_FFN_UP] = (struct qvf_linear_source){ &layer->ffn_up, layer->ffn_norm };
+        ret_sources[QVF_FFN_DOWN] = (struct qvf_linear_source){ &layer->ffn_down, layer->ffn_sub_norm };
+}
+
 static int place_layer(struct loader *loader, const struct qvf_model_layer *in, struct qvf_layer *out)
 {
-        const struct {
-                const struct qvf_model_weight *weight;
-                const struct qvf_gguf_tensor *norm;
-        } weights[QVF_MODULES] = {
-                [QVF_ATTN_Q] = { &in->attn_q, in->attn_norm },
-                [QVF_ATTN_K] = { &in->attn_k, in->attn_norm },
-                [QVF_ATTN_V] = { &in->attn_v, in->attn_norm },
-                [QVF_ATTN_OUTPUT] = { &in->attn_output, in->attn_sub_norm },
-                [QVF_FFN_GATE] = { &in->ffn_gate, in->ffn_norm },
-                [QVF_FFN_UP] = { &in->ffn_up, in->ffn_norm },
-                [QVF_FFN_DOWN] = { &in->ffn_down, in->ffn_sub_norm },
-        };
         const struct {
                 const struct qvf_gguf_tensor *tensor;
                 struct qvf_value *value;
@@ -234,13 +277,15 @@ static int place_layer(struct loader *loader, const struct qvf_model_layer *in, 
                 { in->ffn_norm, &out->ffn_norm },
                 { in->ffn_sub_norm, &out->ffn_sub_norm },
         };
+        struct qvf_linear_source sources[QVF_MODULES];
         int r = 0;
 
+        qvf_linear_sources(in, sources);
         for (size_t i = 0; r == 0 && i < QVF_ARRAY_LENGTH(norms); i++)
                 if (norms[i].tensor)
                         r = place_norm(loader, norms[i].tensor, norms[i].value);
         for (unsigned i = 0; r == 0 && i < QVF_MODULES; i++)
-                r = place_linear(loader, weights[i].weight, weights[i].norm, &out->linear[i]);
+                r = place_linear(loader, sources[i].weight, &out->linear[i]);
         return r;
 }
 
@@ -276,24 +321,31 @@ static int place_all(struct loader *loader)
                 r = place_rope(loader);
         for (uint32_t i = 0; r == 0 && i < info->n_layers; i++)
                 r = place_layer(loader, &info->layers[i], &model->layers[i]);
+        if (r == 0 && !info->tied)
+                r = place_dense(loader, info->output.tensor, &model->head);
+        if (r == 0)
+                r = qvf_weight_forms_finish(loader->forms, loader->error);
         if (r < 0)
                 return r;
-        model->head = model->embedding;
-        model->head_scale = 1;
         if (info->tied)
-                return 0;
-        model->head_scale = info->output.scale;
-        return place_dense(loader, info->output.tensor, &model->head);
+                model->head = model->embedding;
+        model->head_scale = info->tied ? 1 : info->output.scale;
+        return 0;
 }
 
-int qvf_model_load_weights(struct qvf_model *model, struct qvf_error *error)
+int qvf_model_load_weights(struct qvf_model *model, int cache_folder, struct qvf_error *error)
 {
+        _cleanup_(qvf_weight_forms_freep) struct qvf_weight_forms *forms = NULL;
         struct loader loader = { .model = model, .error = error };
         int r;
 
         model->layers = calloc(model->info->n_layers, sizeof(*model->layers));
         if (!model->layers)
                 return -ENOMEM;
+        r = qvf_weight_forms_new(model, cache_folder, &forms, error);
+        if (r < 0)
+                return r;
+        loader.forms = forms;
         r = place_all(&loader);
         free(loader.parts);
         return r;

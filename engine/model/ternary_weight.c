@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "engine/files/dtype.h"
 
 static int allocate(const struct qvf_gguf_tensor *tensor, struct qvf_ternary_weight *weight,
@@ -46,26 +45,15 @@ static int read_blocks(const struct qvf_gguf_tensor *tensor, struct qvf_ternary_
                         tensor->ne[0] / QVF_TERNARY_BLOCK_LENGTH * tensor->ne[1]);
 }
 
-static int read_i2s(const struct qvf_gguf_tensor *tensor, enum qvf_i2s_order order, const float *hint,
+static int read_i2s(const struct qvf_gguf_tensor *tensor, enum qvf_i2s_order order,
                 struct qvf_ternary_weight *weight, struct qvf_error *error)
 {
-        struct qvf_i2s_guess guess = { .order = order, .sure = true };
-        int r;
+        int r = allocate(tensor, weight, error);
 
-        if (order == QVF_I2S_AUTO) {
-                r = qvf_i2s_guess_order(tensor->data, tensor->ne[1], tensor->ne[0], hint, &guess);
-                if (r < 0)
-                        return qvf_error_set(error, r, "tensor %s is in no order of I2_S that is known",
-                                        tensor->name);
-        }
-        qvf_log(guess.sure ? QVF_LOG_DEBUG : QVF_LOG_INFO, "tensor %s: I2_S in the order of %s%s",
-                        tensor->name, qvf_i2s_order_name(guess.order),
-                        guess.sure ? "" : " (assumed: the file does not say)");
-        r = allocate(tensor, weight, error);
         if (r < 0)
                 return r;
-        return qvf_i2s_unpack(tensor->data, tensor->ne[1], tensor->ne[0], guess.order, tensor->name,
-                        weight->owned, &weight->scale, error);
+        return qvf_i2s_unpack(tensor->data, tensor->ne[1], tensor->ne[0], order, tensor->name, weight->owned,
+                        &weight->scale, error);
 }
 
 static int recover(const struct qvf_gguf_tensor *tensor, struct qvf_ternary_weight *weight,
@@ -89,7 +77,7 @@ static int recover(const struct qvf_gguf_tensor *tensor, struct qvf_ternary_weig
 }
 
 int qvf_ternary_weight_read(const struct qvf_gguf_tensor *tensor, enum qvf_i2s_order order,
-                const float *hint, struct qvf_ternary_weight *ret_weight, struct qvf_error *error)
+                struct qvf_ternary_weight *ret_weight, struct qvf_error *error)
 {
         struct qvf_ternary_weight weight = { 0 };
         uint64_t blocks = (tensor->ne[0] + QVF_TERNARY_BLOCK_LENGTH - 1) / QVF_TERNARY_BLOCK_LENGTH;
@@ -98,7 +86,7 @@ int qvf_ternary_weight_read(const struct qvf_gguf_tensor *tensor, enum qvf_i2s_o
         if (tensor->dtype == QVF_TQ1_0 || tensor->dtype == QVF_TQ2_0)
                 r = read_blocks(tensor, &weight, error);
         else if (tensor->dtype == QVF_I2_S)
-                r = read_i2s(tensor, order, hint, &weight, error);
+                r = read_i2s(tensor, order, &weight, error);
         else
                 r = recover(tensor, &weight, error);
         if (r < 0) {

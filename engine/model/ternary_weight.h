@@ -16,9 +16,8 @@ struct qvf_ternary_weight {
         uint64_t bytes;
 };
 
-/* -ERANGE: the matrix is not ternary. `order` says how I2_S files are read; `hint`: see
- * qvf_i2s_guess_order(). */
+/* -ERANGE: the matrix is not ternary. `order` says how I2_S is read, and must not be QVF_I2S_AUTO for it. */
 int qvf_ternary_weight_read(const struct qvf_gguf_tensor *tensor, enum qvf_i2s_order order,
-                const float *hint, struct qvf_ternary_weight *ret_weight, struct qvf_error *error);
+                struct qvf_ternary_weight *ret_weight, struct qvf_error *error);
 
 #endif

@@ -129,7 +129,7 @@ struct qvf_backend {
         /* NULL: not mappable; coherent while no run is going. */
         void *(*buffer_map)(struct qvf_buffer *buffer);
 
-        /* Bytes that pack() will write; 0: the file's layout is used as it is. */
+        /* Bytes that pack() will write; 0: the file's layout is used as it is. Looks at no data: it may be NULL. */
         int (*pack_size)(struct qvf_device *device, const struct qvf_weight *weight, uint64_t *ret_bytes);
         int (*pack)(struct qvf_device *device, const struct qvf_weight *weight, void *packed_in_host_memory);
 
