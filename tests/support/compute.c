@@ -46,7 +46,7 @@ struct qvf_model *test_model(const struct qvf_compute *compute, const char *name
         char path[256];
 
         snprintf(path, sizeof(path), "models/%s.gguf", name);
-        ck_assert_msg(qvf_model_open(test_path(path), compute, &model, &error) == 0, "%s", error.text);
+        ck_assert_msg(qvf_model_open(test_path(path), compute, NULL, &model, &error) == 0, "%s", error.text);
         return model;
 }
 

@@ -187,8 +187,20 @@ static float random_value(struct model_writer *writer, const char *name)
         if (strstr(name, "norm"))
                 return 1;
         if (strncmp(name, "blk.", 4) == 0)
-                return ((float)(next_random(writer) % 3) - 1) * 0.25f;
+                return ((float)(next_random(writer) % 3) - 1) *
+                       (writer->shape->scale > 0 ? writer->shape->scale : 0.25f);
         return (float)(next_random(writer) % 256) / 4096 - 0.03f;
+}
+
+static uint64_t live_rows(const struct gguf_model_shape *shape, const char *name, uint64_t rows)
+{
+        return shape->ffn_live && (strstr(name, "ffn_gate") || strstr(name, "ffn_up")) ? shape->ffn_live
+                                                                                       : rows;
+}
+
+static uint64_t live_columns(const struct gguf_model_shape *shape, const char *name, uint64_t columns)
+{
+        return shape->ffn_live && strstr(name, "ffn_down") ? shape->ffn_live : columns;
 }
 
 /* I2_S and TQ rows by way of TQ2_0; the rest by the reference quantisers. */
@@ -205,8 +217,9 @@ static void add_weight(struct model_writer *writer, const char *name, enum qvf_d
         ck_assert_int_eq(qvf_dtype_tensor_bytes(dtype, rows, columns, &bytes), 0);
         data = malloc(bytes);
         ck_assert(values && data);
-        for (uint64_t i = 0; i < columns * rows; i++)
-                values[i] = random_value(writer, name);
+        for (uint64_t row = 0; row < live_rows(writer->shape, name, rows); row++)
+                for (uint64_t column = 0; column < live_columns(writer->shape, name, columns); column++)
+                        values[row * columns + column] = random_value(writer, name);
         if (dtype == QVF_I2_S) {
                 _cleanup_free_ uint8_t *blocks = NULL;
                 struct qvf_ternary_recovered recovered;
@@ -274,6 +287,29 @@ static void add_keys(struct gguf_builder *builder, const struct gguf_model_shape
         snprintf(key, sizeof(key), "%s.rope.freq_base", shape->architecture);
         if (shape->rope_base > 0)
                 gguf_add_f32(builder, key, shape->rope_base);
+}
+
+void gguf_add_tokenizer(struct gguf_builder *builder, uint32_t n_tokens)
+{
+        _cleanup_text_ struct qvf_text tokens = { 0 };
+        _cleanup_free_ int32_t *types = calloc(n_tokens, sizeof(*types));
+        _cleanup_free_ float *scores = calloc(n_tokens, sizeof(*scores));
+
+        ck_assert(types && scores);
+        for (uint32_t i = 0; i < n_tokens; i++) {
+                char token[16];
+
+                snprintf(token, sizeof(token), i < 256 ? "<0x%02X>" : "t%u", i);
+                gguf_put_string(&tokens, token);
+                types[i] = i < 256 ? 6 : 1;
+        }
+        gguf_add_string(builder, "tokenizer.ggml.model", "llama");
+        gguf_add_array(builder, "tokenizer.ggml.tokens", QVF_GGUF_STRING, n_tokens, tokens.bytes,
+                        tokens.length);
+        gguf_add_array(builder, "tokenizer.ggml.scores", QVF_GGUF_F32, n_tokens, scores,
+                        n_tokens * sizeof(*scores));
+        gguf_add_array(builder, "tokenizer.ggml.token_type", QVF_GGUF_I32, n_tokens, types,
+                        n_tokens * sizeof(*types));
 }
 
 void gguf_add_model(struct gguf_builder *builder, const struct gguf_model_shape *shape, unsigned seed)

@@ -66,8 +66,13 @@ struct gguf_model_shape {
         bool untied, sub_norms, scales;
         enum qvf_dtype linear, embedding; /* 0 is F32 */
         const char *left_out;             /* this tensor is not written */
+        float scale;                      /* of the linear weights; 0: 0.25 */
+        uint32_t ffn_live; /* rows and columns of the ffn from here on are zero, and the others as in a model of this
+                              ffn_dim; 0: none is */
 };
 
+/* The least tokenizer that a model may have: byte tokens of the kind "llama", cut or filled up to `n_tokens`. */
+void gguf_add_tokenizer(struct gguf_builder *builder, uint32_t n_tokens);
 /* Keys and tensors of a model; weights are random ternary ones of scale 0.25 (linear), small numbers
  * (embedding) or 1 (norms), the same for the same seed. */
 void gguf_add_model(struct gguf_builder *builder, const struct gguf_model_shape *shape, unsigned seed);
