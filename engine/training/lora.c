@@ -2,13 +2,12 @@
 #include "engine/training/lora.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/checked.h"
-#include "engine/files/dtype.h"
+#include "engine/adapters/gguf_adapter.h"
 #include "engine/program/builder.h"
 #include "engine/sampling/random.h"
 
@@ -235,53 +234,108 @@ int qvf_lora_init(struct qvf_lora *lora, struct qvf_error *error)
         return 0;
 }
 
-static int load_tensor(struct qvf_lora *lora, const struct qvf_gguf *gguf, uint32_t index, bool is_b,
-                const struct qvf_value *value, struct qvf_error *error)
+static int load_numbers(struct qvf_lora *lora, uint32_t index, const struct qvf_adapter_numbers *numbers,
+                double factor, const struct qvf_value *value, struct qvf_error *error)
 {
-        const struct qvf_gguf_tensor *tensor;
-        _cleanup_free_ float *numbers = NULL;
-        char name[QVF_GGUF_NAME_BYTES_MOST + 1];
         uint64_t count = (uint64_t)value->rows * value->columns;
+        _cleanup_free_ float *values = NULL;
         int r;
 
-        snprintf(name, sizeof(name), "blk.%u.%s.weight.lora_%c", index / QVF_MODULES,
-                        qvf_module_name(index % QVF_MODULES), is_b ? 'b' : 'a');
-        tensor = qvf_gguf_find_tensor(gguf, name);
-        if (!tensor)
-                return qvf_error_set(
-                                error, -ENOENT, "tensor %s is missing in the adapter to go on from", name);
-        if (tensor->ne[0] != value->columns || tensor->ne[1] != value->rows)
+        if (numbers->rows != value->rows || numbers->columns != value->columns)
                 return qvf_error_set(error, -EINVAL,
-                                "tensor %s has shape %" PRIu64 " x %" PRIu64 ", expected %u x %u", name,
-                                tensor->ne[0], tensor->ne[1], value->columns, value->rows);
-        numbers = malloc(count * sizeof(*numbers));
-        if (!numbers)
-                return -ENOMEM;
-        if (qvf_dtype_dequantise_row(tensor->dtype, tensor->data, numbers, count) < 0)
-                return qvf_error_set(error, -EINVAL, "tensor %s is of type %u, which can't be read here",
-                                name, tensor->file_type_id);
+                                "layer %u, %s: the adapter to go on from has a matrix of %u x %u, expected "
+                                "%u x %u",
+                                index / QVF_MODULES, qvf_module_name(index % QVF_MODULES), numbers->rows,
+                                numbers->columns, value->rows, value->columns);
+        values = malloc(count * sizeof(*values));
+        if (!values)
+                return qvf_error_set(error, -ENOMEM, "no memory for the adapter to go on from");
+        qvf_adapter_numbers_read(numbers, 0, count, values);
+        for (uint64_t i = 0; factor != 1 && i < count; i++)
+                values[i] = (float)(factor * (double)values[i]);
         r = lora->model->compute.backend->buffer_upload(
-                        value->buffer, value->offset, numbers, count * sizeof(*numbers));
-        if (r < 0)
-                return qvf_error_set(error, r, "tensor %s can't be brought to the device: %s", name,
-                                strerror(-r));
-        return 0;
+                        value->buffer, value->offset, values, count * sizeof(*values));
+        return r < 0 ? qvf_error_set(error, r, "the adapter can't be brought to the device: %s",
+                                       strerror(-r))
+                     : 0;
+}
+
+int qvf_lora_load_file(struct qvf_lora *lora, const struct qvf_adapter_file *file, struct qvf_error *error)
+{
+        int r = qvf_adapter_file_check_model(file, lora->model->info, error);
+
+        for (uint32_t i = 0; r == 0 && i < lora->model->info->n_layers * QVF_MODULES; i++) {
+                const struct qvf_lora_pair *pair = &lora->pairs[i];
+                const struct qvf_adapter_matrix *matrix =
+                                i < file->n_layers * QVF_MODULES ? &file->matrices[i] : NULL;
+                double factor;
+
+                if (pair->rank != (matrix ? matrix->rank : 0))
+                        return qvf_error_set(error, -EINVAL,
+                                        "layer %u, %s: rank %u is to be trained, and the adapter to go on "
+                                        "from has "
+                                        "rank %u",
+                                        i / QVF_MODULES, qvf_module_name(i % QVF_MODULES), pair->rank,
+                                        matrix ? matrix->rank : 0);
+                if (pair->rank == 0)
+                        continue;
+                /* Another scale than the file's: B makes up for it, so that training begins where the adapter is. */
+                factor = qvf_adapter_file_scale(file, matrix) / (double)pair->scale;
+                factor = fabs(factor - 1) < 1e-6 ? 1 : factor;
+                r = load_numbers(lora, i, &matrix->a, 1, &pair->a, error);
+                r = r < 0 ? r : load_numbers(lora, i, &matrix->b, factor, &pair->b, error);
+        }
+        return r;
 }
 
 int qvf_lora_load(struct qvf_lora *lora, const struct qvf_gguf *gguf, struct qvf_error *error)
 {
-        for (uint32_t i = 0; i < lora->model->info->n_layers * QVF_MODULES; i++) {
+        _cleanup_(qvf_adapter_file_freep) struct qvf_adapter_file *file = NULL;
+        int r = qvf_adapter_file_from_gguf(gguf, &file, error);
+
+        return r < 0 ? r : qvf_lora_load_file(lora, file, error);
+}
+
+static int save_numbers(const struct qvf_lora *lora, const struct qvf_value *value,
+                struct qvf_adapter_numbers *numbers, struct qvf_error *error)
+{
+        float *values;
+        int r = qvf_adapter_numbers_allocate(numbers, value->rows, value->columns, &values);
+
+        if (r < 0)
+                return qvf_error_set(error, r, "no memory for a copy of the adapter");
+        r = lora->model->compute.backend->buffer_download(value->buffer, value->offset, values,
+                        (uint64_t)value->rows * value->columns * sizeof(*values));
+        return r < 0 ? qvf_error_set(error, r, "the adapter can't be fetched from the device: %s",
+                                       strerror(-r))
+                     : 0;
+}
+
+int qvf_lora_to_file(
+                const struct qvf_lora *lora, struct qvf_adapter_file **ret_file, struct qvf_error *error)
+{
+        _cleanup_(qvf_adapter_file_freep) struct qvf_adapter_file *file = NULL;
+        int r = qvf_adapter_file_new(
+                        lora->model->info->architecture_name, lora->model->info->n_layers, &file);
+
+        if (r < 0)
+                return qvf_error_set(error, r, "no memory for a copy of the adapter");
+        file->rank_stabilised = lora->options.rank_stabilised;
+        for (uint32_t i = 0; i < file->n_layers * QVF_MODULES; i++) {
                 const struct qvf_lora_pair *pair = &lora->pairs[i];
-                int r;
 
                 if (pair->rank == 0)
                         continue;
-                r = load_tensor(lora, gguf, i, false, &pair->a, error);
-                if (r == 0)
-                        r = load_tensor(lora, gguf, i, true, &pair->b, error);
+                file->matrices[i].alpha = lora->options.alpha;
+                r = save_numbers(lora, &pair->a, &file->matrices[i].a, error);
+                r = r < 0 ? r : save_numbers(lora, &pair->b, &file->matrices[i].b, error);
                 if (r < 0)
                         return r;
         }
+        r = qvf_adapter_file_check(file, error);
+        if (r < 0)
+                return r;
+        *ret_file = QVF_TAKE(file);
         return 0;
 }
 

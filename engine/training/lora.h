@@ -51,8 +51,13 @@ int qvf_lora_describe(const struct qvf_model *model, const struct qvf_lora_optio
 
 /* A gets numbers from the seed, uniform in ±1/sqrt(inputs), each matrix a stream of its own; B is zero. */
 int qvf_lora_init(struct qvf_lora *lora, struct qvf_error *error);
-/* Takes the numbers of a GGUF adapter; ranks and modules must be those of the options. */
+/* Takes the numbers of an adapter; ranks and modules must be those of the options. */
 int qvf_lora_load(struct qvf_lora *lora, const struct qvf_gguf *gguf, struct qvf_error *error);
+struct qvf_adapter_file;
+int qvf_lora_load_file(struct qvf_lora *lora, const struct qvf_adapter_file *file, struct qvf_error *error);
+/* A copy in memory, to be written with engine/adapters. -EINVAL where a number is not finite. */
+int qvf_lora_to_file(
+                const struct qvf_lora *lora, struct qvf_adapter_file **ret_file, struct qvf_error *error);
 
 /* The same numbers as an adapter for inference: it sees every step at once, and must go before the lora. */
 int qvf_lora_adapter(struct qvf_lora *lora, struct qvf_adapter **ret_adapter, struct qvf_error *error);
