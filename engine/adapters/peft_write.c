@@ -51,7 +51,7 @@ static int append_name(struct qvf_text *header, const char *name)
         if (!value)
                 return -ENOMEM;
         return qvf_text_appendf(header, ",\"name\":%s",
-                        json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+                        json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 static int make_header(const struct qvf_adapter_file *file, struct qvf_text *header)
