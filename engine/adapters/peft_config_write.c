@@ -143,7 +143,8 @@ static int append_string(struct qvf_text *text, const char *string)
         value = json_object_new_string(string);
         if (!value)
                 return -ENOMEM;
-        return qvf_text_append_string(text, json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE));
+        return qvf_text_append_string(
+                        text, json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 /* The keys in the order of the alphabet, as PEFT writes them. */

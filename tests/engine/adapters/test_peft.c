@@ -201,6 +201,7 @@ START_TEST(targets_ranks_and_alphas)
         _cleanup_(qvf_adapter_file_freep) struct qvf_adapter_file *file =
                         random_adapter("bitnet", 3, all_four, 16, QVF_F32, 5);
         _cleanup_peft_ struct peft peft = { 0 };
+        _cleanup_peft_ struct peft written = { 0 };
         struct qvf_random random;
         struct qvf_error error = { 0 };
 
@@ -247,7 +248,9 @@ START_TEST(targets_ranks_and_alphas)
                                             "  \"use_dora\": false,\n"
                                             "  \"use_rslora\": false\n"
                                             "}\n");
-        peft.weights = peft_of(file, &plain_base).weights;
+        written = peft_of(file, &plain_base);
+        peft.weights = written.weights;
+        written.weights = (struct qvf_text){ 0 };
         qvf_adapter_file_free(from_peft(&peft, &plain_base));
         qvf_text_clear(&peft.config); /* a base with more layers: no name may reach those */
         ck_assert_int_eq(qvf_peft_config_write(file, 4, NULL, &peft.config), 0);
