@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The AVX2 level: x86-64 with AVX2, FMA and F16C. What stands here is entered only where available() said yes. */
+#include <cpuid.h>
+
+#include "plugins/cpu/avx2/kernels.h"
+
+static bool has_f16c(void) /* not every compiler's __builtin_cpu_supports() knows the word */
+{
+        unsigned a, b, c, d;
+
+        return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
+static bool available(void)
+{
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+}
+
+#define KERNEL(name)                                                                                        \
+        {                                                                                                   \
+                { cpu_avx2_##name, NULL }, NULL                                                             \
+        }
+#define KERNEL_IF(name)                                                                                     \
+        {                                                                                                   \
+                { cpu_avx2_##name, NULL }, cpu_avx2_##name##_supports                                       \
+        }
+#define SCRATCH_IF(name)                                                                                    \
+        {                                                                                                   \
+                { cpu_avx2_##name, cpu_avx2_##name##_scratch }, cpu_avx2_##name##_supports                  \
+        }
+
+extern const struct cpu_level cpu_level_avx2;
+
+const struct cpu_level cpu_level_avx2 = {
+        .name = "avx2",
+        .available = available,
+        .entries = {
+                [QVF_OP_ADD] = KERNEL(add),
+                [QVF_OP_RMSNORM] = KERNEL(rmsnorm),
+                [QVF_OP_QUANTIZE] = KERNEL(quantize),
+                [QVF_OP_MATMUL_TERNARY] = SCRATCH_IF(matmul_ternary),
+                [QVF_OP_MATMUL] = KERNEL_IF(matmul),
+                [QVF_OP_GATE] = KERNEL(gate),
+        },
+};
