@@ -232,7 +232,8 @@ static int run(struct jinja_machine *machine, const struct qvf_chat_template *ch
 }
 
 static int render(const struct qvf_chat_template *chat_template, const struct qvf_chat_context *context,
-                struct qvf_text *out, struct qvf_chat_spans *ret_spans, struct qvf_error *error)
+                struct qvf_text *out, struct qvf_chat_spans *ret_spans, struct qvf_chat_ranges *ret_own,
+                struct qvf_error *error)
 {
         _cleanup_(machine_exit) struct jinja_machine machine = {
                 .source = chat_template->source, .error = error, .now = context->now
@@ -240,6 +241,7 @@ static int render(const struct qvf_chat_template *chat_template, const struct qv
         _cleanup_builder_ struct jinja_builder output = { .machine = &machine, .is_output = true };
         size_t limit = context->output_limit ? context->output_limit : QVF_CHAT_OUTPUT_LIMIT;
         struct qvf_chat_spans spans = { 0 };
+        struct qvf_chat_ranges own = { 0 };
         uint64_t bytes = 0;
         int r = measure(chat_template, context, &bytes, error);
 
@@ -255,27 +257,39 @@ static int render(const struct qvf_chat_template *chat_template, const struct qv
         machine_exit(&machine);
         if (ret_spans && qvf_jinja_spans(&output, context, &spans) < 0)
                 return qvf_error_set(error, -ENOMEM, "out of memory");
-        r = qvf_text_append(out, output.bytes, output.length);
+        r = ret_own ? qvf_jinja_own_ranges(&output, &own) : 0;
+        if (r >= 0)
+                r = qvf_text_append(out, output.bytes, output.length);
         if (r < 0) {
                 free(spans.items);
+                free(own.items);
                 return qvf_error_set(error, r, "the rendered text does not fit");
         }
         if (ret_spans)
                 *ret_spans = spans;
+        if (ret_own)
+                *ret_own = own;
         return 0;
 }
 
 int qvf_chat_template_render(const struct qvf_chat_template *chat_template,
                 const struct qvf_chat_context *context, struct qvf_text *out, struct qvf_error *error)
 {
-        return render(chat_template, context, out, NULL, error);
+        return render(chat_template, context, out, NULL, NULL, error);
 }
 
 int qvf_chat_template_render_spans(const struct qvf_chat_template *chat_template,
                 const struct qvf_chat_context *context, struct qvf_text *out,
                 struct qvf_chat_spans *ret_spans, struct qvf_error *error)
 {
-        return render(chat_template, context, out, ret_spans, error);
+        return render(chat_template, context, out, ret_spans, NULL, error);
+}
+
+int qvf_chat_template_render_origins(const struct qvf_chat_template *chat_template,
+                const struct qvf_chat_context *context, struct qvf_text *out,
+                struct qvf_chat_spans *ret_spans, struct qvf_chat_ranges *ret_own, struct qvf_error *error)
+{
+        return render(chat_template, context, out, ret_spans, ret_own, error);
 }
 
 int qvf_chat_template_new_plain(struct qvf_chat_template **ret_template, struct qvf_error *error)

@@ -88,6 +88,22 @@ int qvf_chat_template_render_spans(const struct qvf_chat_template *chat_template
                 const struct qvf_chat_context *context, struct qvf_text *out,
                 struct qvf_chat_spans *ret_spans, struct qvf_error *error);
 
+/* A run of bytes, counted like those of the spans. */
+struct qvf_chat_range {
+        size_t start, end;
+};
+
+struct qvf_chat_ranges {
+        struct qvf_chat_range *items;
+        size_t count;
+};
+
+/* The same again, and tells which bytes the template did not write itself but took from some message: there no
+ * special token may be looked for. `ret_own->items` is the caller's to free as well. */
+int qvf_chat_template_render_origins(const struct qvf_chat_template *chat_template,
+                const struct qvf_chat_context *context, struct qvf_text *out,
+                struct qvf_chat_spans *ret_spans, struct qvf_chat_ranges *ret_own, struct qvf_error *error);
+
 /* The built-in template for a model that has none. Each turn is "Role: content" and a newline, content
  * trimmed; with add_generation_prompt "Assistant:" follows. With an eos_token, an assistant's turn ends in
  * it before the newline. A bos_token comes first. The returned template is made by qvf_chat_template_new. */

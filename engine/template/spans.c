@@ -120,3 +120,24 @@ int qvf_jinja_spans(const struct jinja_builder *output, const struct qvf_chat_co
         *ret_spans = spans;
         return 0;
 }
+
+int qvf_jinja_own_ranges(const struct jinja_builder *output, struct qvf_chat_ranges *ret_own)
+{
+        struct qvf_chat_ranges own = { 0 };
+
+        own.items = calloc((size_t)output->run_count + 1, sizeof(*own.items));
+        if (!own.items)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < output->run_count; i++) {
+                size_t start = run_start(output, i), end = output->runs[i].end;
+
+                if (!output->runs[i].origin || start == end)
+                        continue;
+                if (own.count > 0 && own.items[own.count - 1].end == start)
+                        own.items[own.count - 1].end = end;
+                else
+                        own.items[own.count++] = (struct qvf_chat_range){ start, end };
+        }
+        *ret_own = own;
+        return 0;
+}
