@@ -61,12 +61,13 @@ static bool is_special(const struct qvf_tokenizer *tokenizer, int32_t id)
         return tokenizer->tokens.flags[id] & QVF_TOKEN_SPECIAL;
 }
 
-static int encode_text(struct encoder *encoder, const char *text, size_t length, uint8_t literals)
+/* `first`: a text begins here, and again after each special token. */
+static int encode_text(
+                struct encoder *encoder, const char *text, size_t length, uint8_t literals, bool first)
 {
         const struct qvf_tokenizer *tokenizer = encoder->tokenizer;
         struct qvf_literal_match match;
         size_t position = 0;
-        bool first = true; /* at the start, and after each special token */
         int r;
 
         while (position < length) {
@@ -105,7 +106,8 @@ static int encode(struct encoder *encoder, const char *text, size_t length, unsi
         if (add && tokenizer->add_bos && bos != QVF_TOKEN_NONE)
                 r = qvf_id_list_append(&encoder->ids, bos);
         if (r == 0)
-                r = encode_text(encoder, text, length, QVF_TOKEN_LITERAL | (parse ? QVF_TOKEN_SPECIAL : 0));
+                r = encode_text(encoder, text, length, QVF_TOKEN_LITERAL | (parse ? QVF_TOKEN_SPECIAL : 0),
+                                !(flags & QVF_ENCODE_CONTINUES));
         if (r == 0 && add && tokenizer->add_eos && eos != QVF_TOKEN_NONE)
                 r = qvf_id_list_append(&encoder->ids, eos);
         return r;
@@ -128,4 +130,23 @@ int qvf_tokenizer_encode(const struct qvf_tokenizer *tokenizer, const char *text
         *ret_ids = QVF_TAKE(encoder.ids.ids);
         *ret_count = encoder.ids.count;
         return 0;
+}
+
+bool qvf_tokenizer_next_special(const struct qvf_tokenizer *tokenizer, const char *text, size_t length,
+                size_t from, size_t *ret_start, size_t *ret_length, int32_t *ret_id)
+{
+        struct qvf_literal_match match;
+
+        /* Tokens of a user are looked for as well: what is a part of one is no special token. */
+        while (qvf_literals_search(&tokenizer->literals, &tokenizer->tokens, text, length, from,
+                        QVF_TOKEN_LITERAL | QVF_TOKEN_SPECIAL, &match)) {
+                if (is_special(tokenizer, match.id)) {
+                        *ret_start = match.start;
+                        *ret_length = match.length;
+                        *ret_id = match.id;
+                        return true;
+                }
+                from = match.start + match.length;
+        }
+        return false;
 }

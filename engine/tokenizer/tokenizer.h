@@ -101,6 +101,8 @@ enum qvf_encode_flags {
         QVF_ENCODE_ADD_SPECIAL = 1 << 0, /* begin and end tokens, as the model asks for them */
         QVF_ENCODE_PARSE_SPECIAL =
                         1 << 1, /* "<|eot_id|>" in the text is the token. Never for text of others */
+        /* The text goes on where other text ended: no space is put before it. */
+        QVF_ENCODE_CONTINUES = 1 << 2,
 };
 
 #define QVF_ENCODE_LENGTH_LIMIT ((size_t)64 << 20)
@@ -108,6 +110,15 @@ enum qvf_encode_flags {
 /* -E2BIG above QVF_ENCODE_LENGTH_LIMIT bytes. *ret_ids is to be freed, and NULL where there are none. */
 int qvf_tokenizer_encode(const struct qvf_tokenizer *tokenizer, const char *text, size_t length,
                 unsigned flags, int32_t **ret_ids, size_t *ret_count, struct qvf_error *error);
+
+/* The first special token that QVF_ENCODE_PARSE_SPECIAL would find at or after `from`; false where there is none. */
+bool qvf_tokenizer_next_special(const struct qvf_tokenizer *tokenizer, const char *text, size_t length,
+                size_t from, size_t *ret_start, size_t *ret_length, int32_t *ret_id);
+
+/* SHA-256 of all that decides which tokens a text becomes: for caches of tokens. */
+#define QVF_TOKENIZER_FINGERPRINT_BYTES 32
+int qvf_tokenizer_fingerprint(const struct qvf_tokenizer *tokenizer,
+                uint8_t ret_fingerprint[QVF_TOKENIZER_FINGERPRINT_BYTES]);
 
 enum qvf_decode_flags {
         QVF_DECODE_SHOW_SPECIAL = 1 << 0, /* special tokens as they are written, not as nothing */
