@@ -32,7 +32,7 @@ $(eval $(call module,engine,json-c zlib))
 $(eval $(call module,bench,json-c))
 
 # Where numbers from outside are turned into sizes, a conversion that could lose bits is an error.
-STRICT_ROOMS := common engine/files engine/program engine/sampling engine/tokenizer
+STRICT_ROOMS := common engine/data engine/files engine/program engine/sampling engine/tokenizer
 $(foreach r,$(STRICT_ROOMS),$(BUILD)/$(r)/%.o): ROOM_FLAGS := -Wconversion -Wno-sign-conversion
 
 # The compiled-in plugin folder depends on PREFIX: only the sources that name it are told, and rebuilt for another.

@@ -81,6 +81,12 @@ struct qvf_chat_template *qvf_chat_template_free(struct qvf_chat_template *chat_
         return NULL;
 }
 
+const char *qvf_chat_template_source(const struct qvf_chat_template *chat_template, size_t *ret_length)
+{
+        *ret_length = chat_template->length;
+        return chat_template->source;
+}
+
 static bool add_length(uint64_t *sum, const char *text)
 {
         return !text || qvf_add_u64(*sum, strlen(text), sum);

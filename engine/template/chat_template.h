@@ -78,6 +78,9 @@ int qvf_chat_template_new(const char *source, size_t length, struct qvf_chat_tem
                 struct qvf_error *error);
 struct qvf_chat_template *qvf_chat_template_free(struct qvf_chat_template *chat_template);
 
+/* What it was made from, newlines unified; lives as long as the template. */
+const char *qvf_chat_template_source(const struct qvf_chat_template *chat_template, size_t *ret_length);
+
 /* Appends the rendered text to `out`, which is untouched on failure. */
 int qvf_chat_template_render(const struct qvf_chat_template *chat_template,
                 const struct qvf_chat_context *context, struct qvf_text *out, struct qvf_error *error);
