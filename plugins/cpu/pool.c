@@ -209,7 +209,9 @@ static void run_program(struct cpu_pool *pool, unsigned thread)
                 call.op = &step->op;
                 memcpy(call.operand, step->operand, sizeof(call.operand));
                 call.rows = rows_of(step, &program->args);
-                step->kernel.run(&call);
+                /* No rows, nothing to do, but for the one result that has no rows of them. */
+                if (call.rows > 0 || step->op.kind == QVF_OP_MATMUL_WEIGHT_BACKWARD)
+                        step->kernel.run(&call);
                 if (i + 1 < program->n_steps)
                         meet(pool, true);
         }
