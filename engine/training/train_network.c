@@ -432,3 +432,8 @@ void qvf_train_update_emit(const struct qvf_lora *lora, const struct qvf_adamw_o
         op->f[3] = options->weight_decay;
         QVF_EMIT(builder, FILL, QVF_ROWS_ALL, gradients)->f[0] = 0;
 }
+
+void qvf_train_discard_emit(const struct qvf_lora *lora, struct qvf_builder *builder)
+{
+        QVF_EMIT(builder, FILL, QVF_ROWS_ALL, qvf_builder_fixed(builder, &lora->gradients))->f[0] = 0;
+}

@@ -32,5 +32,7 @@ struct qvf_adamw_options {
 };
 void qvf_train_update_emit(const struct qvf_lora *lora, const struct qvf_adamw_options *options,
                 struct qvf_builder *builder);
+/* Only the last part of it. */
+void qvf_train_discard_emit(const struct qvf_lora *lora, struct qvf_builder *builder);
 
 #endif

@@ -8,7 +8,7 @@
 #include "common/checked.h"
 #include "engine/program/planner.h"
 
-enum program { TRAIN, EVALUATE, UPDATE, PROGRAMS };
+enum program { TRAIN, EVALUATE, UPDATE, DISCARD, PROGRAMS };
 
 struct qvf_trainer {
         struct qvf_lora *lora;
@@ -80,6 +80,8 @@ static int build(struct qvf_trainer *self, enum program which, uint64_t *ret_are
                 return r;
         if (which == UPDATE)
                 qvf_train_update_emit(self->lora, &self->adamw, self->builders[which]);
+        else if (which == DISCARD)
+                qvf_train_discard_emit(self->lora, self->builders[which]);
         else
                 qvf_train_network_emit(&network, self->builders[which]);
         return qvf_builder_plan(self->builders[which], ret_arena_bytes, error);
@@ -103,7 +105,7 @@ static int build_all(struct qvf_trainer *self, uint64_t *ret_arena_bytes, struct
 
 static int compile(struct qvf_trainer *self, struct qvf_error *error)
 {
-        static const char *const names[PROGRAMS] = { "training step", "evaluation", "update" };
+        static const char *const names[PROGRAMS] = { "training step", "evaluation", "update", "discard" };
         const struct qvf_backend *backend = self->compute.backend;
 
         for (int i = 0; i < PROGRAMS; i++) {
@@ -352,4 +354,11 @@ int qvf_trainer_update(struct qvf_trainer *self, uint32_t step, float learning_r
                 return r;
         *ret_gradient_norm = sqrt((double)square);
         return 0;
+}
+
+int qvf_trainer_discard(struct qvf_trainer *self, struct qvf_error *error)
+{
+        struct qvf_args args = { .size = sizeof(args) };
+
+        return qvf_compute_run(&self->compute, self->programs[DISCARD], &args, error);
 }

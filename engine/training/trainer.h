@@ -52,5 +52,7 @@ int qvf_trainer_evaluate(struct qvf_trainer *trainer, const struct qvf_train_row
  * means that nothing was changed but the gradients. Steps count from 1. */
 int qvf_trainer_update(struct qvf_trainer *trainer, uint32_t step, float learning_rate, float clip,
                 double *ret_gradient_norm, struct qvf_error *error);
+/* Forgets the accumulated gradients. */
+int qvf_trainer_discard(struct qvf_trainer *trainer, struct qvf_error *error);
 
 #endif
