@@ -168,6 +168,8 @@ int main(void)
         SRunner *runner = srunner_create(suite);
         int failed;
 
+        /* A test that fails leaves without flushing what it has printed. */
+        setvbuf(stdout, NULL, _IOLBF, 0);
         tcase_set_timeout(tcase, 280);
         tcase_add_loop_test(tcase, conformance, 0, (int)(sizeof(levels) / sizeof(levels[0])));
         tcase_add_test(tcase, notices_errors);
