@@ -10,20 +10,17 @@
 #include "common/checked.h"
 #include "engine/files/dtype.h"
 #include "engine/files/gguf_write.h"
+#include "engine/model/model_private.h"
 #include "engine/model/ternary_weight.h"
-
-struct linear { /* one of the seven matrices of a layer */
-        const struct qvf_model_weight *weight;
-        const struct qvf_gguf_tensor *norm; /* what stands before it */
-};
 
 struct into {
         const struct qvf_model_info *info;
         const struct qvf_adapter_file *file;
         const struct qvf_into_base_options *options;
-        uint32_t *linear_of;    /* of each tensor of the file: its place in `linears` plus 1, or 0 */
-        bool *dropped;          /* of each tensor: a scale that goes into its matrix */
-        struct linear *linears; /* [layer * QVF_MODULES + module] */
+        uint32_t *linear_of; /* of each tensor of the file: its place in `linears` plus 1, or 0 */
+        bool *dropped;       /* of each tensor: a scale that goes into its matrix */
+        const struct qvf_model_weight **linears; /* [layer * QVF_MODULES + module] */
+        enum qvf_i2s_order i2s_order;            /* of the base */
         struct qvf_gguf_writer *writer;
         struct qvf_into_base_report report;
         struct qvf_error *error;
@@ -58,22 +55,14 @@ static void find_linears(struct into *into)
         const struct qvf_model_info *info = into->info;
 
         for (uint32_t i = 0; i < info->n_layers; i++) {
-                const struct qvf_model_layer *layer = &info->layers[i];
-                const struct linear linears[QVF_MODULES] = {
-                        [QVF_ATTN_Q] = { &layer->attn_q, layer->attn_norm },
-                        [QVF_ATTN_K] = { &layer->attn_k, layer->attn_norm },
-                        [QVF_ATTN_V] = { &layer->attn_v, layer->attn_norm },
-                        [QVF_ATTN_OUTPUT] = { &layer->attn_output, layer->attn_sub_norm },
-                        [QVF_FFN_GATE] = { &layer->ffn_gate, layer->ffn_norm },
-                        [QVF_FFN_UP] = { &layer->ffn_up, layer->ffn_norm },
-                        [QVF_FFN_DOWN] = { &layer->ffn_down, layer->ffn_sub_norm },
-                };
+                struct qvf_linear_source sources[QVF_MODULES];
 
+                qvf_linear_sources(&info->layers[i], sources);
                 for (uint32_t module = 0; module < QVF_MODULES; module++) {
-                        const struct qvf_gguf_tensor *tensor = linears[module].weight->tensor, *scale;
+                        const struct qvf_gguf_tensor *tensor = sources[module].weight->tensor, *scale;
                         char name[QVF_GGUF_NAME_BYTES_MOST + 1];
 
-                        into->linears[i * QVF_MODULES + module] = linears[module];
+                        into->linears[i * QVF_MODULES + module] = sources[module].weight;
                         into->linear_of[qvf_gguf_tensor_index(info->gguf, tensor)] =
                                         i * QVF_MODULES + module + 1;
                         snprintf(name, sizeof(name), "blk.%u.%s.scale", i, qvf_module_name(module));
@@ -179,7 +168,7 @@ static int put_row(struct into *into, const struct qvf_gguf_tensor *tensor, cons
 
 static int put_rows(struct into *into, uint32_t index, const struct qvf_ternary_weight *ternary)
 {
-        const struct qvf_model_weight *weight = into->linears[index].weight;
+        const struct qvf_model_weight *weight = into->linears[index];
         const struct qvf_gguf_tensor *tensor = weight->tensor;
         const struct qvf_adapter_matrix *matrix =
                         index < into->file->n_layers * QVF_MODULES ? &into->file->matrices[index] : NULL;
@@ -214,12 +203,9 @@ static int put_rows(struct into *into, uint32_t index, const struct qvf_ternary_
 
 static int put_linear(struct into *into, uint32_t index)
 {
-        const struct linear *linear = &into->linears[index];
-        const struct qvf_gguf_tensor *tensor = linear->weight->tensor, *norm = linear->norm;
-        const float *hint =
-                        norm && norm->dtype == QVF_F32 && norm->ne[0] == tensor->ne[0] ? norm->data : NULL;
+        const struct qvf_model_weight *linear = into->linears[index];
         struct qvf_ternary_weight ternary = { 0 };
-        int r = qvf_ternary_weight_read(tensor, into->options->i2s_order, hint, &ternary, into->error);
+        int r = qvf_ternary_weight_read(linear->tensor, into->i2s_order, &ternary, into->error);
 
         if (r < 0 && r != -ERANGE)
                 return r;
@@ -238,9 +224,10 @@ int qvf_into_base_write(const struct qvf_model_info *info, const struct qvf_adap
         _cleanup_(qvf_gguf_writer_freep) struct qvf_gguf_writer *writer = NULL;
         _cleanup_free_ uint32_t *linear_of = calloc(n_tensors, sizeof(*linear_of));
         _cleanup_free_ bool *dropped = calloc(n_tensors, sizeof(*dropped));
-        _cleanup_free_ struct linear *linears =
+        _cleanup_free_ const struct qvf_model_weight **linears =
                         calloc((size_t)info->n_layers * QVF_MODULES, sizeof(*linears));
-        struct into into = { info, file, options, linear_of, dropped, linears, NULL, { 0 }, error };
+        struct into into = { info, file, options, linear_of, dropped, linears, options->i2s_order, NULL,
+                { 0 }, error };
         int r = check_options(options, error);
 
         r = r < 0 ? r : qvf_adapter_file_check_model(file, info, error);
@@ -249,6 +236,9 @@ int qvf_into_base_write(const struct qvf_model_info *info, const struct qvf_adap
         if (!linear_of || !dropped || !linears || qvf_gguf_writer_new(&writer) < 0)
                 return qvf_error_set(error, -ENOMEM, "no memory to write the model");
         into.writer = writer;
+        r = qvf_model_decide_i2s_order(info, &into.i2s_order, error);
+        if (r < 0)
+                return r;
         find_linears(&into);
         describe(&into);
         r = qvf_gguf_writer_begin(writer, fd, error);

@@ -27,16 +27,17 @@ static int vote(const struct qvf_linear_source *source, int *lead, struct qvf_er
         return 0;
 }
 
-int qvf_model_decide_i2s_order(struct qvf_model *model, struct qvf_error *error)
+int qvf_model_decide_i2s_order(
+                const struct qvf_model_info *info, enum qvf_i2s_order *order, struct qvf_error *error)
 {
         struct qvf_linear_source sources[QVF_MODULES];
         bool any = false;
         int lead = 0;
 
-        if (model->i2s_order != QVF_I2S_AUTO)
+        if (*order != QVF_I2S_AUTO)
                 return 0;
-        for (uint32_t i = 0; i < model->info->n_layers && abs(lead) < LEAD_ENOUGH; i++) {
-                qvf_linear_sources(&model->info->layers[i], sources);
+        for (uint32_t i = 0; i < info->n_layers && abs(lead) < LEAD_ENOUGH; i++) {
+                qvf_linear_sources(&info->layers[i], sources);
                 for (unsigned k = 0; k < QVF_MODULES && abs(lead) < LEAD_ENOUGH; k++) {
                         int r;
 
@@ -51,9 +52,9 @@ int qvf_model_decide_i2s_order(struct qvf_model *model, struct qvf_error *error)
         if (!any)
                 return 0;
         /* The files that are published were written on x86. */
-        model->i2s_order = lead > 0 ? QVF_I2S_ARM : QVF_I2S_X86;
-        qvf_log(QVF_LOG_INFO, "%s: I2_S weights are read in the order of %s, %s", qvf_gguf_name(model->gguf),
-                        qvf_i2s_order_name(model->i2s_order),
+        *order = lead > 0 ? QVF_I2S_ARM : QVF_I2S_X86;
+        qvf_log(QVF_LOG_INFO, "%s: I2_S weights are read in the order of %s, %s", qvf_gguf_name(info->gguf),
+                        qvf_i2s_order_name(*order),
                         lead != 0 ? "which suits the norms" : "which is assumed: the file does not say");
         return 0;
 }

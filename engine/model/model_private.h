@@ -18,7 +18,8 @@ void qvf_linear_sources(
 
 /* One machine wrote all of a file: its order of I2_S is asked of matrix after matrix until it is clear, and said in the
  * log. Does nothing where the order is given or no matrix is of I2_S. */
-int qvf_model_decide_i2s_order(struct qvf_model *model, struct qvf_error *error);
+int qvf_model_decide_i2s_order(
+                const struct qvf_model_info *info, enum qvf_i2s_order *order, struct qvf_error *error);
 
 /* The model frees the buffer from now on, also when this fails. */
 int qvf_model_keep_buffer(struct qvf_model *model, struct qvf_buffer *buffer);

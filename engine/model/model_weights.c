@@ -233,7 +233,9 @@ static int place_linear(
                 linear->ternary = linear->weight.dtype == QVF_TQ1_0 || linear->weight.dtype == QVF_TQ2_0;
                 return r < 0 ? r : 0;
         }
-        r = tensor->dtype == QVF_I2_S ? qvf_model_decide_i2s_order(loader->model, loader->error) : 0;
+        r = tensor->dtype == QVF_I2_S ? qvf_model_decide_i2s_order(loader->model->info,
+                                                        &loader->model->i2s_order, loader->error)
+                                      : 0;
         if (r == 0)
                 r = qvf_ternary_weight_read(tensor, loader->model->i2s_order, &ternary, loader->error);
         if (r == -ERANGE) /* not ternary */
