@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "bench/measure.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "engine/sampling/random.h"
+
+/* The same ones in every run, so that two programs or two machines compute the same. */
+static int arbitrary_tokens(const struct bench_session *session, uint32_t n_tokens, int32_t **ret_tokens)
+{
+        int32_t *tokens = calloc(n_tokens, sizeof(*tokens));
+        struct qvf_random random;
+
+        if (!tokens)
+                return -ENOMEM;
+        qvf_random_seed(&random, 1);
+        for (uint32_t i = 0; i < n_tokens; i++)
+                tokens[i] = (int32_t)(qvf_random_next(&random) % session->model->info->vocabulary_size);
+        *ret_tokens = tokens;
+        return 0;
+}
+
+static int time_prompt(struct bench_session *session, const int32_t *tokens, uint32_t n_tokens,
+                double *ret_seconds, struct qvf_error *error)
+{
+        uint32_t sequence;
+        double start;
+        int r;
+
+        r = bench_session_sequence(session, &sequence, error);
+        if (r < 0)
+                return r;
+        start = bench_seconds();
+        r = bench_session_run(session, sequence, tokens, n_tokens, error);
+        *ret_seconds = bench_seconds() - start;
+        qvf_context_close(session->context, sequence);
+        return r;
+}
+
+static int time_generation(struct bench_session *session, const int32_t *tokens, uint32_t n_tokens,
+                double *ret_seconds, struct qvf_error *error)
+{
+        uint32_t sequence;
+        double start;
+        int r;
+
+        r = bench_session_sequence(session, &sequence, error);
+        if (r < 0)
+                return r;
+        start = bench_seconds();
+        for (uint32_t i = 0; i < n_tokens && r >= 0; i++)
+                r = bench_session_run(session, sequence, tokens + i, 1, error);
+        *ret_seconds = bench_seconds() - start;
+        qvf_context_close(session->context, sequence);
+        return r;
+}
+
+int bench_measure_prompt(struct bench_session *session, uint32_t n_tokens, uint32_t repetitions,
+                double *ret_rates, struct qvf_error *error)
+{
+        _cleanup_free_ int32_t *tokens = NULL;
+        double seconds;
+        int r;
+
+        r = arbitrary_tokens(session, n_tokens, &tokens);
+        if (r >= 0) /* to warm up: builds the program, maps the weights, raises the clock */
+                r = time_prompt(session, tokens, n_tokens, &seconds, error);
+        for (uint32_t i = 0; i < repetitions && r >= 0; i++) {
+                r = time_prompt(session, tokens, n_tokens, &seconds, error);
+                ret_rates[i] = n_tokens / seconds;
+        }
+        return r;
+}
+
+int bench_measure_generation(struct bench_session *session, uint32_t n_tokens, uint32_t repetitions,
+                double *ret_rates, struct qvf_error *error)
+{
+        _cleanup_free_ int32_t *tokens = NULL;
+        double seconds;
+        int r;
+
+        r = arbitrary_tokens(session, n_tokens, &tokens);
+        if (r >= 0)
+                r = time_generation(session, tokens, n_tokens < 8 ? n_tokens : 8, &seconds, error);
+        for (uint32_t i = 0; i < repetitions && r >= 0; i++) {
+                r = time_generation(session, tokens, n_tokens, &seconds, error);
+                ret_rates[i] = n_tokens / seconds;
+        }
+        return r;
+}

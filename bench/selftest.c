@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every operation of a device against the plain kernels. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "bench/session.h"
+#include "bench/verbs.h"
+#include "engine/conformance/conformance.h"
+
+struct selftest_options {
+        struct bench_device_options device;
+        struct bench_seed seed;
+        const char *op;
+        bool quick, all, json;
+};
+
+static const struct bench_option options[] = {
+        { "quick", 0, BENCH_FLAG, offsetof(struct selftest_options, quick), NULL,
+                        "fewer shapes: a few seconds", 0, 0 },
+        { "op", 0, BENCH_STRING, offsetof(struct selftest_options, op), "NAME", "only this operation", 0,
+                        0 },
+        { "seed", 0, BENCH_SEED, offsetof(struct selftest_options, seed), "N",
+                        "of the arbitrary numbers (default: 1)", 0, 0 },
+        { "all", 'a', BENCH_FLAG, offsetof(struct selftest_options, all), NULL, "print what passed too", 0,
+                        0 },
+        { "json", 0, BENCH_FLAG, offsetof(struct selftest_options, json), NULL, "print JSON", 0, 0 },
+        { 0 },
+};
+
+struct reporter {
+        const struct selftest_options *options;
+        struct json_object *cases;
+};
+
+static void report_case(void *reporter_, const struct qvf_conformance_case *result)
+{
+        const struct reporter *reporter = reporter_;
+        struct json_object *item;
+
+        if (result->passed && !reporter->options->all)
+                return;
+        item = bench_report_item(reporter->cases);
+        bench_report_string(item, "op", result->op);
+        bench_report_string(item, "what", result->what);
+        bench_report_string(item, "result", result->passed ? "passed" : "failed");
+        bench_report_number(item, "error_in_parts_of_allowed", result->worst);
+        bench_report_string(item, "text", result->text);
+        if (reporter->cases)
+                return;
+        printf("%-6s %-24s %-40s %8.3f%s%s\n", result->passed ? "ok" : "FAIL", result->op, result->what,
+                        result->worst, result->text[0] ? "  " : "", result->text);
+        fflush(stdout); /* a device may hang or take the machine down at the next case */
+}
+
+static int run(const void *options_, struct qvf_error *error)
+{
+        const struct selftest_options *chosen = options_;
+        _cleanup_report_ struct json_object *report = chosen->json ? bench_report_new("selftest") : NULL;
+        _cleanup_session_ struct bench_session session = { 0 };
+        const struct qvf_conformance_options wanted = {
+                .seed = chosen->seed.given ? chosen->seed.value : 1,
+                .quick = chosen->quick,
+                .op = chosen->op,
+        };
+        struct reporter reporter = { .options = chosen };
+        struct qvf_conformance_summary summary;
+        char digest[17];
+        int r;
+
+        r = bench_session_open_device(&session, &chosen->device, error);
+        if (r < 0)
+                return r;
+        bench_session_describe(&session, report);
+        bench_report_string(report, "driver", session.device.driver);
+        reporter.cases = bench_report_array(report, "cases");
+        r = qvf_conformance_run(session.compute.backend, session.compute.device, &wanted, report_case,
+                        &reporter, &summary, error);
+        if (r < 0)
+                return r;
+        if (summary.cases == 0)
+                return qvf_error_set(error, BENCH_USAGE, "--op %s: there is no such operation",
+                                chosen->op ? chosen->op : "");
+        snprintf(digest, sizeof(digest), "%016" PRIx64, summary.digest);
+        bench_report_count(report, "tested", summary.cases);
+        bench_report_count(report, "failed", summary.failures);
+        bench_report_string(report, "digest", digest);
+        bench_report_print(report);
+        if (!report)
+                printf("%s (%s), %s: %u of %u cases passed, digest %s\n", session.device.name,
+                                session.compute.backend->name, session.device.driver,
+                                summary.cases - summary.failures, summary.cases, digest);
+        if (summary.failures)
+                return qvf_error_set(error, -EBADMSG, "%u of %u cases failed: this device must not be used",
+                                summary.failures, summary.cases);
+        return 0;
+}
+
+const struct bench_verb bench_selftest = {
+        .name = "selftest",
+        .summary = "every operation of a backend's device against the reference",
+        .description = "Runs every operation on the device over odd shapes and arbitrary numbers, and "
+                       "compares the\n"
+                       "results with those of the plain reference.",
+        .groups =
+                        (const struct bench_option_group[]){
+                                        { bench_device_option_table,
+                                                        offsetof(struct selftest_options, device) },
+                                        { options, 0 },
+                                        { 0 },
+                        },
+        .defaults = &(const struct selftest_options){ .quick = false },
+        .options_size = sizeof(struct selftest_options),
+        .run = run,
+};
