@@ -2,6 +2,7 @@
 #include "bench/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,10 @@ const struct bench_option bench_model_option_table[] = {
                         "the model, a GGUF file", 0, 0 },
         { "adapter", 0, BENCH_STRINGS, offsetof(struct bench_model_options, adapters), "FILE[:SCALE]",
                         "a LoRA adapter; may be given several times", 0, 0 },
+        { "cache", 0, BENCH_STRING, offsetof(struct bench_model_options, cache), "FOLDER",
+                        "keep weights in the backend's own layout there (default: nowhere)", 0, 0 },
+        { "i2s", 0, BENCH_CHOICE, offsetof(struct bench_model_options, i2s), "auto|x86|arm",
+                        "which machine wrote I2_S weights (default: auto, a guess)", 0, 0 },
         { 0 },
 };
 
@@ -89,14 +94,23 @@ static int open_adapter(struct bench_session *session, const char *argument, str
 int bench_session_open(struct bench_session *session, const struct bench_model_options *options,
                 struct qvf_error *error)
 {
+        struct qvf_model_options model = QVF_MODEL_OPTIONS_DEFAULT;
+        _cleanup_close_ int cache = -1;
         int r;
 
         if (!options->model)
                 return qvf_error_set(error, BENCH_USAGE, "which model? give --model FILE");
+        if (options->cache) {
+                cache = open(options->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (cache < 0)
+                        return qvf_error_set(error, -errno, "%s: %s", options->cache, strerror(errno));
+        }
+        model.cache_folder = cache;
+        model.i2s_order = (enum qvf_i2s_order)options->i2s; /* the choices stand in its order */
         r = bench_session_open_device(session, &options->device, error);
         if (r < 0)
                 return r;
-        r = qvf_model_open(options->model, &session->compute, &session->model, error);
+        r = qvf_model_open(options->model, &session->compute, &model, &session->model, error);
         if (r < 0)
                 return r;
         for (uint32_t i = 0; i < options->adapters.count; i++) {

@@ -9,8 +9,9 @@
 #include "engine/inference/context.h"
 
 struct bench_model_options {
-        const char *model;
+        const char *model, *cache;
         struct bench_strings adapters; /* FILE or FILE:SCALE */
+        uint32_t i2s;                  /* enum qvf_i2s_order */
         struct bench_device_options device;
 };
 

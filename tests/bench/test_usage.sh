@@ -70,7 +70,7 @@ for verb in $(verbs); do
 	result "man_page_has_$verb" $?
 	missing=
 	# The words before two spaces are the option's; what stands behind may name others.
-	for option in $(sed -n 's/^  \(\(-.,\)\? *--[a-z-]*\).*/\1/p' "$directory/out" | tr -d ' ' | tr ',' ' '); do
+	for option in $(sed -n 's/^  \(\(-.,\)\? *--[a-z0-9-]*\).*/\1/p' "$directory/out" | tr -d ' ' | tr ',' ' '); do
 		grep -qF -- "*$option*" "$page" || missing="$missing $option"
 	done
 	echo "not in $page:$missing" >"$directory/error"
@@ -82,9 +82,9 @@ done
 for verb in $(verbs); do
 	bench "$verb" --help
 	cat "$directory/out"
-done | grep -oE -- '--[a-z-]+' | sort -u >"$directory/known"
+done | grep -oE -- '--[a-z0-9-]+' | sort -u >"$directory/known"
 printf '%s\n' --help --version >>"$directory/known"
-grep -oE -- '^\*-.*' "$page" | grep -oE -- '--[a-z-]+' | sort -u | grep -vxF -f "$directory/known" >"$directory/error"
+grep -oE -- '^\*-.*' "$page" | grep -oE -- '--[a-z0-9-]+' | sort -u | grep -vxF -f "$directory/known" >"$directory/error"
 [ ! -s "$directory/error" ]
 result man_page_has_no_other_options $?
 
