@@ -35,8 +35,8 @@ static void make_step(const struct qvf_device *device, const struct qvf_program_
                         .scale = value->scale,
                 };
         }
-        if (row_operand >= 0)
-                step.all_rows = step.operand[row_operand].rows;
+        /* Operations over flat values count no rows; 0 would be taken for nothing to do. */
+        step.all_rows = row_operand >= 0 ? step.operand[row_operand].rows : 1;
         step.kernel = *cpu_level_find(device->levels, op, step.operand);
         *ret_step = step;
 }
