@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 
 static const struct bench_verb *const verbs[] = {
+        &bench_eval,
         &bench_generate,
         &bench_info,
         &bench_logits,
@@ -18,6 +19,7 @@ static const struct bench_verb *const verbs[] = {
         &bench_roofline,
         &bench_selftest,
         &bench_speed,
+        &bench_train,
 };
 
 static void print_help(void)

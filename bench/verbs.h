@@ -4,6 +4,7 @@
 
 #include "bench/options.h"
 
+extern const struct bench_verb bench_eval;
 extern const struct bench_verb bench_generate;
 extern const struct bench_verb bench_info;
 extern const struct bench_verb bench_logits;
@@ -12,5 +13,6 @@ extern const struct bench_verb bench_perplexity;
 extern const struct bench_verb bench_roofline;
 extern const struct bench_verb bench_selftest;
 extern const struct bench_verb bench_speed;
+extern const struct bench_verb bench_train;
 
 #endif

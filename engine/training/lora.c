@@ -8,6 +8,7 @@
 
 #include "common/checked.h"
 #include "engine/adapters/gguf_adapter.h"
+#include "engine/files/dtype.h"
 #include "engine/program/builder.h"
 #include "engine/sampling/random.h"
 
@@ -356,5 +357,63 @@ int qvf_lora_adapter(struct qvf_lora *lora, struct qvf_adapter **ret_adapter, st
                 };
         adapter->alpha = lora->options.alpha;
         *ret_adapter = adapter;
+        return 0;
+}
+
+static int copy_numbers(const struct qvf_compute *compute, const struct qvf_value *from,
+                const struct qvf_value *to, struct qvf_error *error)
+{
+        uint64_t count = (uint64_t)from->rows * from->columns,
+                 bytes = from->rows * qvf_row_bytes(from->dtype, from->columns);
+        _cleanup_free_ float *numbers = malloc(count * sizeof(*numbers));
+        _cleanup_free_ void *stored = malloc(bytes);
+        int r;
+
+        if (!numbers || !stored)
+                return -ENOMEM;
+        r = compute->backend->buffer_download(from->buffer, from->offset, stored, bytes);
+        if (r == 0)
+                r = qvf_dtype_dequantise_row(from->dtype, stored, numbers, count);
+        if (r == 0)
+                r = compute->backend->buffer_upload(
+                                to->buffer, to->offset, numbers, count * sizeof(*numbers));
+        if (r < 0)
+                return qvf_error_set(error, r, "the adapter can't be copied: %s", strerror(-r));
+        return 0;
+}
+
+int qvf_lora_from_adapter(const struct qvf_adapter *adapter, float scale, struct qvf_lora **ret_lora,
+                struct qvf_error *error)
+{
+        _cleanup_(qvf_lora_freep) struct qvf_lora *lora = NULL;
+        uint32_t count = adapter->model->info->n_layers * QVF_MODULES;
+        struct qvf_lora_options options = { .alpha = 1 };
+        int r;
+
+        for (uint32_t i = 0; i < count; i++) {
+                uint32_t *rank = &options.rank[i % QVF_MODULES];
+
+                if (adapter->pairs[i].rank > 0 && *rank > 0 && *rank != adapter->pairs[i].rank)
+                        return qvf_error_set(error, -ENOTSUP,
+                                        "the adapter has ranks %u and %u for %s in different layers", *rank,
+                                        adapter->pairs[i].rank, qvf_module_name(i % QVF_MODULES));
+                if (adapter->pairs[i].rank > 0)
+                        *rank = adapter->pairs[i].rank;
+        }
+        r = qvf_lora_new(adapter->model, &options, &lora, error);
+        for (uint32_t i = 0; r == 0 && i < count; i++) {
+                const struct qvf_adapter_pair *from = &adapter->pairs[i];
+                struct qvf_lora_pair *to = &lora->pairs[i];
+
+                if (from->rank == 0)
+                        continue;
+                to->scale = from->scale * scale;
+                r = copy_numbers(&adapter->model->compute, &from->a, &to->a, error);
+                if (r == 0)
+                        r = copy_numbers(&adapter->model->compute, &from->b, &to->b, error);
+        }
+        if (r < 0)
+                return r;
+        *ret_lora = QVF_TAKE(lora);
         return 0;
 }

@@ -59,6 +59,11 @@ int qvf_lora_load_file(struct qvf_lora *lora, const struct qvf_adapter_file *fil
 int qvf_lora_to_file(
                 const struct qvf_lora *lora, struct qvf_adapter_file **ret_file, struct qvf_error *error);
 
+/* A copy of an adapter's numbers, scaled by `scale`: what evaluation and further training start from. Its matrices must
+ * have one rank per kind. */
+int qvf_lora_from_adapter(const struct qvf_adapter *adapter, float scale, struct qvf_lora **ret_lora,
+                struct qvf_error *error);
+
 /* The same numbers as an adapter for inference: it sees every step at once, and must go before the lora. */
 int qvf_lora_adapter(struct qvf_lora *lora, struct qvf_adapter **ret_adapter, struct qvf_error *error);
 
