@@ -150,6 +150,18 @@ static unsigned count_lines(const char *bytes, size_t length)
         return lines;
 }
 
+/* The held-out loss of the first epoch's end: a run that learns nothing would keep it. */
+static double first_evaluation(int folder)
+{
+        static char lines[1 << 16];
+        const char *at;
+
+        lines[read_file(folder, "metrics.jsonl", lines, sizeof(lines) - 1)] = 0;
+        at = strstr(lines, "\"evaluation_loss\":");
+        ck_assert_ptr_nonnull(at);
+        return strtod(at + strlen("\"evaluation_loss\":"), NULL);
+}
+
 /* Straight, and with an end after every other number of steps: the same bytes. */
 START_TEST(resumed_is_as_straight)
 {
@@ -166,7 +178,7 @@ START_TEST(resumed_is_as_straight)
         metrics = run(&b, folder, 0);
         printf("%llu steps, loss %.3f, held out %.3f\n", (unsigned long long)metrics.step, metrics.loss,
                         metrics.evaluation_loss);
-        ck_assert_double_lt(metrics.evaluation_loss, 5);
+        ck_assert_double_lt(metrics.evaluation_loss, first_evaluation(folder) - 0.5);
         length[0] = read_file(folder, "last.gguf", straight[0], sizeof(straight[0]));
         length[1] = read_file(folder, "best.gguf", straight[1], sizeof(straight[1]));
         line_bytes[0] = read_file(folder, "metrics.jsonl", lines[0], sizeof(lines[0]));
