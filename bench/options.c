@@ -43,6 +43,16 @@ unsigned bench_distance(const char *a, const char *b)
         return row[b_length];
 }
 
+/* Two tables of one verb must not use the same name or letter. */
+static bool is_taken(const struct collected *collected, uint32_t count, const struct bench_option *option)
+{
+        for (uint32_t i = 0; i < count; i++)
+                if ((option->letter && collected->options[i]->letter == option->letter) ||
+                                strcmp(collected->options[i]->name, option->name) == 0)
+                        return true;
+        return option->letter == 'h' || strcmp(option->name, "help") == 0;
+}
+
 static void collect(const struct bench_verb *verb, struct collected *collected)
 {
         size_t letters = 0;
@@ -54,8 +64,8 @@ static void collect(const struct bench_verb *verb, struct collected *collected)
                 for (const struct bench_option *option = group->options; option->name; option++) {
                         uint32_t i = collected->count++;
 
-                        if (i == OPTIONS_MAX)
-                                abort(); /* a table of this program has grown past its limit */
+                        if (i == OPTIONS_MAX || is_taken(collected, i, option))
+                                abort(); /* a table of this program is wrong, and every call of the verb says so */
                         collected->options[i] = option;
                         collected->offsets[i] = group->offset + option->offset;
                         collected->long_options[i] = (struct option){
@@ -253,6 +263,9 @@ static void print_option(char letter, const char *name, const char *argument, co
 
 void bench_options_help(const struct bench_verb *verb)
 {
+        struct collected collected;
+
+        collect(verb, &collected); /* for its checks: --help of every verb is tested */
         printf("Usage: qvf-bench %s [OPTION…]\n\n%s\n\n", verb->name, verb->description);
         for (const struct bench_option_group *group = verb->groups; group->options; group++)
                 for (const struct bench_option *option = group->options; option->name; option++)

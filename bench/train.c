@@ -67,7 +67,7 @@ static const struct bench_option options[] = {
         { "epochs", 0, BENCH_COUNT, AT(epochs), "N", "times through the data (default: 1)", 1, 100000 },
         { "steps", 0, BENCH_COUNT, AT(steps), "N", "most steps; 0: as many as the epochs have (default: 0)",
                         0, 1u << 30 },
-        { "batch", 'b', BENCH_COUNT, AT(batch), "N", "packed sequences of a step (default: 1)", 1, 65536 },
+        { "batch", 0, BENCH_COUNT, AT(batch), "N", "packed sequences of a step (default: 1)", 1, 65536 },
         { "evaluate-every", 0, BENCH_COUNT, AT(evaluate_every), "N", "steps; 0: each epoch (default: 0)", 0,
                         1u << 30 },
         { "patience", 0, BENCH_COUNT, AT(patience), "N",
