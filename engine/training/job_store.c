@@ -22,50 +22,61 @@
 #define METRICS_BYTES_MOST ((uint64_t)4 << 30)
 #define NUMBERS_MOST 5
 
-/* The flat runs that make up adapter and optimizer, as sections over host memory that the caller frees. */
-static int number_sections(struct qvf_train_job *job, struct qvf_checkpoint_section *sections,
-                const struct qvf_value **values, unsigned *ret_count)
+/* The flat runs that make up adapter and optimizer, as sections: over the device's own memory where it can be mapped,
+ * because a copy would be a large part of what training takes, else over a copy. */
+struct numbers {
+        struct qvf_checkpoint_section sections[NUMBERS_MOST + 1]; /* the last: the state */
+        const struct qvf_value *values[NUMBERS_MOST];
+        bool copied[NUMBERS_MOST];
+        unsigned count;
+};
+
+static void numbers_exit(struct numbers *numbers)
+{
+        for (unsigned i = 0; i < numbers->count; i++)
+                if (numbers->copied[i])
+                        free(numbers->sections[i].bytes);
+}
+
+static int numbers_init(const struct qvf_train_job *job, struct numbers *numbers)
 {
         static const char *const names[NUMBERS_MOST] = { "adapter", "m", "v", "m_scale", "v_scale" };
         const struct qvf_lora *lora = job->lora;
+        const struct qvf_backend *backend = lora->model->compute.backend;
         const struct qvf_value *all[NUMBERS_MOST] = { &lora->parameters, &lora->m, &lora->v, &lora->m_scale,
                 &lora->v_scale };
-        unsigned count = 0;
 
         for (unsigned i = 0; i < NUMBERS_MOST; i++) {
-                struct qvf_checkpoint_section *section = &sections[count];
+                struct qvf_checkpoint_section *section = &numbers->sections[numbers->count];
+                char *mapped;
 
                 if (all[i]->rows == 0)
                         continue;
-                *section = (struct qvf_checkpoint_section){
-                        .length = (uint64_t)all[i]->rows * qvf_row_bytes(all[i]->dtype, all[i]->columns)
-                };
+                section->length = all[i]->rows * qvf_row_bytes(all[i]->dtype, all[i]->columns);
                 memcpy(section->name, names[i], strlen(names[i]));
-                section->bytes = malloc(section->length);
-                values[count++] = all[i];
-                *ret_count = count;
+                mapped = backend->buffer_map(all[i]->buffer);
+                section->bytes = mapped ? mapped + all[i]->offset : malloc(section->length);
+                numbers->copied[numbers->count] = !mapped;
+                numbers->values[numbers->count++] = all[i];
                 if (!section->bytes)
                         return -ENOMEM;
         }
         return 0;
 }
 
-static void free_sections(struct qvf_checkpoint_section *sections, unsigned count)
-{
-        for (unsigned i = 0; i < count; i++)
-                free(sections[i].bytes);
-}
-
-static int move_numbers(struct qvf_train_job *job, struct qvf_checkpoint_section *sections,
-                const struct qvf_value **values, unsigned count, bool to_device, struct qvf_error *error)
+static int move_numbers(const struct qvf_train_job *job, const struct numbers *numbers, bool to_device,
+                struct qvf_error *error)
 {
         const struct qvf_backend *backend = job->lora->model->compute.backend;
 
-        for (unsigned i = 0; i < count; i++) {
-                int r = to_device ? backend->buffer_upload(values[i]->buffer, values[i]->offset,
-                                                    sections[i].bytes, sections[i].length)
-                                  : backend->buffer_download(values[i]->buffer, values[i]->offset,
-                                                    sections[i].bytes, sections[i].length);
+        for (unsigned i = 0; i < numbers->count; i++) {
+                const struct qvf_checkpoint_section *section = &numbers->sections[i];
+                const struct qvf_value *value = numbers->values[i];
+                int r = !numbers->copied[i] ? 0
+                        : to_device ? backend->buffer_upload(value->buffer, value->offset, section->bytes,
+                                                      section->length)
+                                    : backend->buffer_download(value->buffer, value->offset, section->bytes,
+                                                      section->length);
 
                 if (r < 0)
                         return qvf_error_set(error, r, "the adapter can't be moved %s the device: %s",
@@ -76,20 +87,17 @@ static int move_numbers(struct qvf_train_job *job, struct qvf_checkpoint_section
 
 int qvf_train_job_checkpoint(struct qvf_train_job *job, struct qvf_error *error)
 {
-        struct qvf_checkpoint_section sections[NUMBERS_MOST + 1] = { 0 };
-        const struct qvf_value *values[NUMBERS_MOST];
-        unsigned count = 0;
-        int r = number_sections(job, sections, values, &count);
+        _cleanup_(numbers_exit) struct numbers numbers = { 0 };
+        int r = numbers_init(job, &numbers);
 
         if (r == 0)
-                r = move_numbers(job, sections, values, count, false, error);
-        if (r == 0) {
-                sections[count] =
-                                (struct qvf_checkpoint_section){ "state", &job->state, sizeof(job->state) };
-                r = qvf_checkpoint_write(job->folder, job->state.step, sections, count + 1, error);
-        }
-        free_sections(sections, count);
-        return r;
+                r = move_numbers(job, &numbers, false, error);
+        if (r < 0)
+                return r;
+        numbers.sections[numbers.count] =
+                        (struct qvf_checkpoint_section){ "state", &job->state, sizeof(job->state) };
+        return qvf_checkpoint_write(
+                        job->folder, job->state.step, numbers.sections, numbers.count + 1, error);
 }
 
 /* Lines of steps that will be done again would stand there twice. */
@@ -127,16 +135,15 @@ static int cut_metrics(struct qvf_train_job *job, struct qvf_error *error)
 
 int qvf_train_job_resume(struct qvf_train_job *job, struct qvf_error *error)
 {
-        struct qvf_checkpoint_section sections[NUMBERS_MOST + 1] = { 0 };
-        const struct qvf_value *values[NUMBERS_MOST];
+        _cleanup_(numbers_exit) struct numbers numbers = { 0 };
         struct train_state state;
         uint64_t step;
-        unsigned count = 0;
-        int r = number_sections(job, sections, values, &count);
+        int r = numbers_init(job, &numbers);
 
         if (r == 0) {
-                sections[count] = (struct qvf_checkpoint_section){ "state", &state, sizeof(state) };
-                r = qvf_checkpoint_read(job->folder, sections, count + 1, &step, error);
+                numbers.sections[numbers.count] =
+                                (struct qvf_checkpoint_section){ "state", &state, sizeof(state) };
+                r = qvf_checkpoint_read(job->folder, numbers.sections, numbers.count + 1, &step, error);
         }
         if (r == 0 && state.fingerprint != job->options.fingerprint)
                 r = qvf_error_set(error, -EINVAL,
@@ -145,8 +152,7 @@ int qvf_train_job_resume(struct qvf_train_job *job, struct qvf_error *error)
                                 "or start in an empty folder",
                                 step);
         if (r == 0)
-                r = move_numbers(job, sections, values, count, true, error);
-        free_sections(sections, count);
+                r = move_numbers(job, &numbers, true, error);
         if (r < 0 && r != -ENOENT)
                 return r;
         if (r == 0) {
