@@ -56,6 +56,22 @@ static void flush(struct qvf_token_writer *writer)
         writer->n_buffered = 0;
 }
 
+/* Where the next document starts, or the last one ended. */
+static int add_start(struct qvf_token_writer *writer)
+{
+        if (writer->n_documents + 1 >= writer->capacity) {
+                uint64_t capacity = writer->capacity ? writer->capacity * 2 : 1024;
+                uint64_t *starts = reallocarray(writer->starts, (size_t)capacity, sizeof(*starts));
+
+                if (!starts)
+                        return -ENOMEM;
+                writer->starts = starts;
+                writer->capacity = capacity;
+        }
+        writer->starts[writer->n_documents] = writer->n_tokens;
+        return 0;
+}
+
 int qvf_token_writer_init(
                 struct qvf_token_writer *writer, int folder, const char *name, struct qvf_error *error)
 {
@@ -67,8 +83,10 @@ int qvf_token_writer_init(
         };
         qvf_sha256_init(&writer->body);
         writer->buffer = calloc(BUFFER_TOKENS, sizeof(*writer->buffer));
-        if (!writer->buffer)
+        if (!writer->buffer || add_start(writer) < 0) {
+                qvf_token_writer_exit(writer);
                 return qvf_error_set(error, -ENOMEM, "no memory for a buffer of tokens");
+        }
         if (folder >= 0) {
                 r = qvf_atomic_file_open(folder, name, 0600, &writer->file, error);
                 writer->fd = writer->file.fd;
@@ -97,32 +115,10 @@ void qvf_token_writer_exit(struct qvf_token_writer *writer)
         *writer = (struct qvf_token_writer){ .file = QVF_ATOMIC_FILE_INIT, .fd = -1 };
 }
 
-static int add_start(struct qvf_token_writer *writer)
-{
-        if (writer->n_documents + 1 >= writer->capacity) {
-                uint64_t capacity = writer->capacity ? writer->capacity * 2 : 1024;
-                uint64_t *starts = reallocarray(writer->starts, (size_t)capacity, sizeof(*starts));
-
-                if (!starts)
-                        return -ENOMEM;
-                writer->starts = starts;
-                writer->capacity = capacity;
-        }
-        writer->starts[writer->n_documents] = writer->n_tokens;
-        return 0;
-}
-
 int qvf_token_writer_add(struct qvf_token_writer *writer, const uint32_t *tokens, size_t count)
 {
-        int r;
-
-        if (!writer->starts) {
-                r = add_start(writer);
-                if (r < 0)
-                        return r;
-        }
         for (size_t i = 0; i < count; i++) {
-                bool is_first = writer->n_tokens == writer->starts[writer->n_documents];
+                bool is_first = writer->n_tokens == writer->document_start;
                 uint32_t token = is_first ? tokens[i] & ~QVF_DATA_COUNTS : tokens[i];
 
                 if (writer->n_buffered == BUFFER_TOKENS)
@@ -137,6 +133,7 @@ int qvf_token_writer_add(struct qvf_token_writer *writer, const uint32_t *tokens
 int qvf_token_writer_end_document(struct qvf_token_writer *writer)
 {
         writer->n_documents++;
+        writer->document_start = writer->n_tokens;
         return add_start(writer);
 }
 

@@ -16,6 +16,7 @@ struct qvf_token_writer {
         bool in_memory;
         struct qvf_sha256 body;
         uint64_t n_tokens, n_counting, n_documents, capacity;
+        uint64_t document_start; /* the first token of the document that is being written */
         uint64_t *starts;
         uint32_t *buffer; /* tokens that are not written yet */
         size_t n_buffered;
