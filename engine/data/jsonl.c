@@ -28,9 +28,11 @@ static int read_line(struct qvf_data_reading *reading, const struct qvf_line *li
         }
         r = qvf_data_encode_record(&reading->encoder, &record, &reading->tokens, error);
         qvf_data_record_exit(&record);
-        if (r < 0 && error->code)
+        if (r < 0 && error->code) {
                 qvf_error_prefix(error, "%s:%llu:1", reading->lines.name,
                                 (unsigned long long)reading->lines.line);
+                error->code = r; /* of the line, not of what in it went wrong */
+        }
         return r;
 }
 

@@ -172,5 +172,36 @@ START_TEST(weights_and_parts_and_tools)
 }
 END_TEST
 
+static int take(void *context, const uint32_t *tokens, size_t count)
+{
+        (void)tokens;
+        *(size_t *)context += count;
+        return 0;
+}
+
+START_TEST(limited_lists)
+{
+        size_t taken = 0;
+        struct qvf_data_tokens list = { .limit = 1000, .context = &taken };
+        const struct qvf_tokenizer *tokenizer = bpe_tokenizer(false);
+        struct qvf_error error = { 0 };
+        const struct qvf_data_piece piece = { 0, 3, true };
+        const struct qvf_data_text text = { .bytes = "xyz", .length = 3, .pieces = &piece, .n_pieces = 1 };
+
+        ck_assert_int_eq(qvf_data_tokens_spill(&list), 0);
+        for (int32_t i = 0; i < 999; i++)
+                ck_assert_int_eq(qvf_data_tokens_append(&list, i, i % 2), 0);
+        ck_assert_uint_eq(list.tokens[501], 501 | QVF_DATA_COUNTS);
+        list.spill = take;
+        ck_assert_int_eq(qvf_data_tokens_spill(&list), 0);
+        ck_assert_uint_eq(taken, 999);
+        ck_assert_uint_eq(list.count, 0);
+        ck_assert_int_eq(qvf_data_encode(tokenizer, &text, false, &list, &error), -E2BIG);
+        ck_assert_ptr_nonnull(strstr(error.text, "more than 1000 tokens"));
+        ck_assert_uint_eq(list.count, 1);
+        qvf_data_tokens_exit(&list);
+}
+END_TEST
+
 QVF_SUITE("chat_tokens", 60, helper_template, chatml_template, generation_blocks, sentencepiece_template,
-                plain_template, boundaries, injected_tokens, weights_and_parts_and_tools)
+                plain_template, boundaries, injected_tokens, weights_and_parts_and_tools, limited_lists)

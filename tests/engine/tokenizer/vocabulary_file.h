@@ -139,6 +139,8 @@ static inline struct qvf_tokenizer *tokenizer_of_model(const char *path)
         vocabulary.types = type_numbers;
         if (qvf_gguf_get_u32(gguf, "tokenizer.ggml.bos_token_id", &id, NULL) == 0)
                 vocabulary.named[QVF_NAMED_BOS] = (int32_t)id;
+        if (qvf_gguf_get_u32(gguf, "tokenizer.ggml.eos_token_id", &id, NULL) == 0)
+                vocabulary.named[QVF_NAMED_EOS] = (int32_t)id;
         ck_assert_msg(qvf_tokenizer_new(&vocabulary, &tokenizer, &error) == 0, "%s", error.text);
         free_vocabulary(&vocabulary);
         qvf_gguf_free(gguf);
