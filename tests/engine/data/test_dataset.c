@@ -135,7 +135,7 @@ START_TEST(text_in_parts)
         uint64_t count, bad = 0;
         size_t wanted;
 
-        for (unsigned i = 0; text.length < ((size_t)9 << 20); i++)
+        for (unsigned i = 0; text.length < ((size_t)6 << 20); i++)
                 qvf_text_appendf(&text, "Line %u of the text, %s\n%s", i, i % 3 ? "and on" : "a \xc3\xa4",
                                 i % 7 ? "" : "  \n\n");
         for (unsigned kind = 0; kind < 2; kind++) {
