@@ -182,13 +182,23 @@ static unsigned next_random(struct model_writer *writer)
         return writer->seed >> 16;
 }
 
-static float random_value(struct model_writer *writer, const char *name)
+/* 0 to 255, the same for the same column. */
+static unsigned evenness(uint64_t column)
 {
+        return (unsigned)(column * 2654435761u >> 16) % 256;
+}
+
+static float random_value(struct model_writer *writer, const char *name, uint64_t column)
+{
+        const struct gguf_model_shape *shape = writer->shape;
+
         if (strstr(name, "norm"))
-                return 1;
-        if (strncmp(name, "blk.", 4) == 0)
-                return ((float)(next_random(writer) % 3) - 1) *
-                       (writer->shape->scale > 0 ? writer->shape->scale : 0.25f);
+                return shape->uneven ? 0.5f + (float)evenness(column) / 256 : 1;
+        if (strncmp(name, "blk.", 4) == 0) {
+                if (shape->uneven && next_random(writer) % 512 < evenness(column))
+                        return 0;
+                return ((float)(next_random(writer) % 3) - 1) * (shape->scale > 0 ? shape->scale : 0.25f);
+        }
         return (float)(next_random(writer) % 256) / 4096 - 0.03f;
 }
 
@@ -219,7 +229,7 @@ static void add_weight(struct model_writer *writer, const char *name, enum qvf_d
         ck_assert(values && data);
         for (uint64_t row = 0; row < live_rows(writer->shape, name, rows); row++)
                 for (uint64_t column = 0; column < live_columns(writer->shape, name, columns); column++)
-                        values[row * columns + column] = random_value(writer, name);
+                        values[row * columns + column] = random_value(writer, name, column);
         if (dtype == QVF_I2_S) {
                 _cleanup_free_ uint8_t *blocks = NULL;
                 struct qvf_ternary_recovered recovered;
@@ -229,7 +239,11 @@ static void add_weight(struct model_writer *writer, const char *name, enum qvf_d
                 blocks = malloc(blocks_bytes);
                 ck_assert_ptr_nonnull(blocks);
                 ck_assert_int_eq(qvf_ternary_recover(QVF_F32, values, rows, columns, blocks, &recovered), 0);
-                ck_assert_int_eq(qvf_i2s_pack(blocks, rows, columns, QVF_I2S_X86, recovered.scale, data), 0);
+                ck_assert_int_eq(qvf_i2s_pack(blocks, rows, columns,
+                                                 writer->shape->i2s_order ? writer->shape->i2s_order
+                                                                          : QVF_I2S_X86,
+                                                 recovered.scale, data),
+                                0);
         } else {
                 ck_assert_int_eq(qvf_dtype_quantise_row(dtype, values, data, columns * rows), 0);
         }

@@ -8,6 +8,7 @@
 
 #include "common/text.h"
 #include "engine/files/gguf.h"
+#include "engine/files/ternary.h"
 #include "qvf/dtype.h"
 
 struct gguf_builder {
@@ -66,7 +67,9 @@ struct gguf_model_shape {
         bool untied, sub_norms, scales;
         enum qvf_dtype linear, embedding; /* 0 is F32 */
         const char *left_out;             /* this tensor is not written */
-        float scale;                      /* of the linear weights; 0: 0.25 */
+        enum qvf_i2s_order i2s_order;     /* 0: x86 */
+        bool uneven; /* norms vary, and a column of a linear weight has the more zeros the larger its norm is */
+        float scale; /* of the linear weights; 0: 0.25 */
         uint32_t ffn_live; /* rows and columns of the ffn from here on are zero, and the others as in a model of this
                               ffn_dim; 0: none is */
 };

@@ -218,6 +218,23 @@ START_TEST(the_order_of_i2s_can_be_told)
 }
 END_TEST
 
+/* Columns that the norm before them makes large have more zeros, in the true order only. */
+START_TEST(the_order_of_i2s_is_found_by_the_norms)
+{
+        static const enum qvf_i2s_order orders[] = { QVF_I2S_X86, QVF_I2S_ARM };
+        struct gguf_model_shape twin = bitnet;
+
+        twin.uneven = true;
+        for (int i = 0; i < 2; i++) {
+                struct gguf_model_shape i2s = twin;
+
+                i2s.linear = QVF_I2_S;
+                i2s.i2s_order = orders[i];
+                check_same(&twin, &i2s);
+        }
+}
+END_TEST
+
 /* A dense matrix is no ternary one with errors: it is multiplied as it stands, its scale with it. */
 START_TEST(dense_weights_are_used_as_they_are)
 {
@@ -254,4 +271,4 @@ END_TEST
 QVF_SUITE("model kinds", 120, every_kind_is_what_the_formulas_say, every_storage_gives_the_same_bits,
                 rows_that_are_no_whole_blocks, a_dim_that_is_no_whole_blocks,
                 a_scale_beside_the_tensor_multiplies, the_order_of_i2s_can_be_told,
-                dense_weights_are_used_as_they_are)
+                the_order_of_i2s_is_found_by_the_norms, dense_weights_are_used_as_they_are)
