@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # GNU make. Everything is built under $(BUILD); `make help` lists the targets. The parts stand in mk/:
-# modules (archives and programs), plugins, tests, install, lint.
+# modules (archives and programs), plugins, tests, install, lint, fuzz.
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
@@ -62,6 +62,7 @@ include mk/tests.mk
 include mk/test-plugins.mk
 include mk/install.mk
 include mk/lint.mk
+include mk/fuzz.mk
 
 .PHONY: all clean help dist FORCE
 all: $(ALL)
