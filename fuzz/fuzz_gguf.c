@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libFuzzer: the bytes are a model file. Seeds: models/tiny-*.gguf. With clang:
- * -fsanitize=fuzzer,address,undefined fuzz/fuzz_gguf.c tests/support/gguf_exercise.c engine/files/ and common/ */
+/* libFuzzer: the bytes are a model file. Seeds: models/tiny-*.gguf */
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>

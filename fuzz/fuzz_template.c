@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chat templates with fixed messages. For libFuzzer:
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -I. -Iinclude -D_GNU_SOURCE \
- *         fuzz/fuzz_template.c engine/template/(all).c common/(all).c -lm
- * Seeds: tests/data/templates/(all).jinja */
+/* libFuzzer: the bytes are a chat template, for fixed messages. Seeds: tests/data/templates/ */
 #include <stdlib.h>
 
 #include "engine/template/chat_template.h"

@@ -9,6 +9,7 @@ DEPS += $(FUZZ_OBJECTS:.o=.d)
 SEEDS_gguf := $(wildcard models/tiny-*.gguf tests/data/golden/*.adapter-init.gguf)
 SEEDS_adapter := tests/data/golden/tiny-silu.adapter-init.gguf
 SEEDS_template := $(wildcard tests/data/templates/*.jinja)
+SEEDS_dataset := $(wildcard tests/data/sets/*)
 
 FUZZ_PROGRAMS := $(FUZZERS:%=$(BUILD)/fuzz_%)
 $(FUZZ_PROGRAMS): $(BUILD)/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/libsupport.a $(ENGINE_LIBS) $(BUILD)/link-flags

@@ -5,7 +5,7 @@ CLANG_TIDY ?= clang-tidy
 CLANG_FORMAT ?= clang-format
 LINT_SOURCES := $(sort $(common_SOURCES) $(engine_SOURCES) $(bench_SOURCES) $(cpu_PLAIN_SOURCES) $(cpu_SOURCES) \
 	$(TEST_HELPERS) $(TEST_SOURCES))
-C_FILES := $(sort $(shell find common engine bench plugins include tests -name '*.[ch]' 2>/dev/null))
+C_FILES := $(sort $(shell find common engine bench plugins include tests fuzz -name '*.[ch]' 2>/dev/null))
 SCRIPTS := $(sort setup .ci/run $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' -r tests packaging 2>/dev/null))
 # Another version of clang-format may disagree with what the tree was formatted by.
 CLANG_FORMAT_VERSION := 14
