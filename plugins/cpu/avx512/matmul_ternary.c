@@ -391,9 +391,33 @@ static void run_any_tile(const struct product *p, const struct tile *t, uint32_t
         }
 }
 
+struct fetch { /* of the weights of a thread's next panel, while it works on this one */
+        uintptr_t at, end;
+        size_t each; /* bytes to fetch after a tile */
+};
+
+static struct fetch fetch_panel(const struct product *p, uint64_t output)
+{
+        uint64_t end = output + PANEL_ROWS < p->outputs ? output + PANEL_ROWS : p->outputs;
+        struct fetch fetch = { 0 };
+
+        if (output < p->outputs) {
+                fetch.at = (uintptr_t)(p->weights + output * p->row_bytes);
+                fetch.end = (uintptr_t)(p->weights + end * p->row_bytes);
+                fetch.each = (fetch.end - fetch.at) / tile_count(p->rows) + LINE;
+        }
+        return fetch;
+}
+
+static void fetch_some(struct fetch *fetch)
+{
+        for (size_t i = 0; i < fetch->each && fetch->at < fetch->end; i += LINE, fetch->at += LINE)
+                _mm_prefetch((const char *)fetch->at, _MM_HINT_T1);
+}
+
 /* Columns [begin, begin + columns) of the outputs of a panel, for all rows of q. */
-static void run_panel(const struct product *p, uint8_t *panel, const int8_t *packed, const int32_t *q_sums,
-                uint32_t output, uint32_t begin, uint32_t columns)
+static void run_panel(const struct product *p, struct fetch *fetch, uint8_t *panel, const int8_t *packed,
+                const int32_t *q_sums, uint32_t output, uint32_t begin, uint32_t columns)
 {
         uint32_t outputs = p->outputs - output < PANEL_ROWS ? p->outputs - output : PANEL_ROWS;
         size_t block_bytes = p->row_bytes / p->blocks;
@@ -423,6 +447,7 @@ static void run_panel(const struct product *p, uint8_t *panel, const int8_t *pac
 
                         run_any_tile(p, &t, rows);
                 }
+                fetch_some(fetch);
         }
 }
 
@@ -441,15 +466,16 @@ static void prompt(const struct cpu_call *call, const struct product *p)
 
         pack_rows(call, p, packed, q_sums);
         cpu_barrier(call);
-        for (;;) {
-                uint64_t output = (uint64_t)cpu_next(call) * PANEL_ROWS;
+        for (uint64_t output = (uint64_t)cpu_next(call) * PANEL_ROWS, next; output < p->outputs;
+                        output = next) {
+                struct fetch fetch;
 
-                if (output >= p->outputs)
-                        break;
+                next = (uint64_t)cpu_next(call) * PANEL_ROWS;
+                fetch = fetch_panel(p, next);
                 for (uint32_t begin = 0; begin < p->columns; begin += PANEL_COLUMNS) {
                         uint32_t left = p->columns - begin;
 
-                        run_panel(p, panel, packed, q_sums, (uint32_t)output, begin,
+                        run_panel(p, &fetch, panel, packed, q_sums, (uint32_t)output, begin,
                                         left < PANEL_COLUMNS ? left : PANEL_COLUMNS);
                         cpu_pause_point(call);
                 }
