@@ -17,6 +17,7 @@ void cpu_avx2_rope(const struct cpu_call *call);
 size_t cpu_avx2_matmul_ternary_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 
+bool cpu_avx2_attention_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx2_matmul_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx2_matmul_ternary_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 

@@ -40,6 +40,8 @@ const struct cpu_level cpu_level_avx2 = {
                 [QVF_OP_QUANTIZE] = KERNEL(quantize),
                 [QVF_OP_MATMUL_TERNARY] = SCRATCH_IF(matmul_ternary),
                 [QVF_OP_MATMUL] = KERNEL_IF(matmul),
+                [QVF_OP_ROPE] = KERNEL(rope),
+                [QVF_OP_ATTENTION] = KERNEL_IF(attention),
                 [QVF_OP_GATE] = KERNEL(gate),
         },
 };
