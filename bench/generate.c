@@ -75,18 +75,23 @@ static void generation_exit(struct generation *generation)
         qvf_text_exit(&generation->text);
 }
 
-/* A template that writes the token that begins a text does so in the model's own way: then none is added. */
-static unsigned chat_flags(const struct qvf_tokenizer *tokenizer, const struct qvf_text *text)
+static int read_chat(struct generation *self, struct qvf_error *error)
 {
-        int32_t bos = qvf_tokenizer_named(tokenizer, QVF_NAMED_BOS);
-        struct qvf_token_string piece = { 0 };
+        const struct generate_options *chosen = self->options;
+        struct qvf_chat_message messages[2] = { 0 };
+        size_t n_messages = 0, count;
+        int r;
 
-        if (bos != QVF_TOKEN_NONE)
-                piece = qvf_tokenizer_piece(tokenizer, bos);
-        if (piece.length && piece.length <= text->length &&
-                        memcmp(text->bytes, piece.bytes, piece.length) == 0)
-                return QVF_ENCODE_PARSE_SPECIAL;
-        return QVF_ENCODE_PARSE_SPECIAL | QVF_ENCODE_ADD_SPECIAL;
+        if (chosen->system)
+                messages[n_messages++] =
+                                (struct qvf_chat_message){ .role = "system", .content = chosen->system };
+        messages[n_messages++] = (struct qvf_chat_message){ .role = "user", .content = chosen->user };
+        r = qvf_model_chat(
+                        self->session->model, messages, n_messages, true, &self->prompt.ids, &count, error);
+        if (r < 0)
+                return r;
+        self->prompt.count = self->prompt.capacity = (uint32_t)count;
+        return 0;
 }
 
 static int read_prompt(struct generation *self, struct qvf_error *error)
@@ -94,28 +99,19 @@ static int read_prompt(struct generation *self, struct qvf_error *error)
         const struct generate_options *chosen = self->options;
         const struct qvf_tokenizer *tokenizer = self->session->model->tokenizer;
         unsigned flags = QVF_ENCODE_ADD_SPECIAL | (chosen->special ? QVF_ENCODE_PARSE_SPECIAL : 0);
-        struct qvf_chat_message messages[2] = { 0 };
         _cleanup_text_ struct qvf_text text = { 0 };
-        size_t n_messages = 0;
         int r;
 
+        if (chosen->user)
+                return read_chat(self, error);
         if (chosen->prompt_ids)
                 return bench_tokens_read(&(struct bench_token_options){ .ids = chosen->prompt_ids },
                                 tokenizer, self->session->model->info->vocabulary_size, &self->prompt,
                                 error);
-        if (chosen->user) {
-                if (chosen->system)
-                        messages[n_messages++] = (struct qvf_chat_message){ .role = "system",
-                                .content = chosen->system };
-                messages[n_messages++] =
-                                (struct qvf_chat_message){ .role = "user", .content = chosen->user };
-                r = qvf_model_chat(self->session->model, messages, n_messages, true, &text, error);
-                flags = chat_flags(tokenizer, &text);
-        } else if (chosen->prompt) {
+        if (chosen->prompt)
                 r = qvf_text_append_string(&text, chosen->prompt);
-        } else {
+        else
                 r = bench_read_file("-", &text, error);
-        }
         if (r < 0)
                 return r;
         return bench_tokens_encode(

@@ -78,8 +78,10 @@ int qvf_model_open(const char *path, const struct qvf_compute *compute,
 struct qvf_model *qvf_model_free(struct qvf_model *model);
 QVF_DEFINE_CLEANUP(struct qvf_model *, qvf_model_free)
 
-/* The template with this model's special tokens, or the plain one (said so in the log, once). */
+/* The chat as tokens, through the model's template or the plain one (said so in the log, once): the same tokens that
+ * training on such a chat sees. Special tokens are made by the template alone: "<|eot_id|>" in a message stays text.
+ * *ret_ids is the caller's to free. */
 int qvf_model_chat(struct qvf_model *model, const struct qvf_chat_message *messages, size_t n_messages,
-                bool add_generation_prompt, struct qvf_text *out, struct qvf_error *error);
+                bool add_generation_prompt, int32_t **ret_ids, size_t *ret_count, struct qvf_error *error);
 
 #endif

@@ -109,15 +109,11 @@ START_TEST(helper_knows_grep)
         struct answer answer = { 0 };
         struct qvf_request_options options;
         struct qvf_error error = { 0 };
-        _cleanup_text_ struct qvf_text prompt = { 0 };
         int32_t *ids;
         size_t n;
 
         set_up(&b, "helper-29m.TQ2_0", &(struct qvf_context_options){ .context_length = 256 });
-        ck_assert_msg(qvf_model_chat(b.model, &message, 1, true, &prompt, &error) == 0, "%s", error.text);
-        ck_assert_int_eq(qvf_tokenizer_encode(b.model->tokenizer, qvf_text_string(&prompt), prompt.length,
-                                         QVF_ENCODE_PARSE_SPECIAL, &ids, &n, &error),
-                        0);
+        ck_assert_msg(qvf_model_chat(b.model, &message, 1, true, &ids, &n, &error) == 0, "%s", error.text);
         options = greedy(ids, (uint32_t)n, 60);
         options.ignore_end = false;
         add(&b, &options, &answer);
@@ -126,6 +122,27 @@ START_TEST(helper_knows_grep)
         ck_assert_int_eq(answer.finish, QVF_FINISH_END);
         free(ids);
         qvf_text_exit(&answer.text);
+        tear_down(&b);
+}
+END_TEST
+
+/* What a user writes is text, also where it looks like the end of a turn. */
+START_TEST(special_tokens_are_the_templates)
+{
+        const struct qvf_chat_message message = { .role = "user", .content = "a<|eot_id|>b" };
+        struct bench b;
+        struct qvf_error error = { 0 };
+        int32_t *ids, eot;
+        size_t n, ends = 0;
+
+        set_up(&b, "helper-29m.TQ2_0", &(struct qvf_context_options){ .context_length = 64 });
+        eot = qvf_tokenizer_find(b.model->tokenizer, "<|eot_id|>", strlen("<|eot_id|>"));
+        ck_assert_int_ge(eot, 0);
+        ck_assert_msg(qvf_model_chat(b.model, &message, 1, true, &ids, &n, &error) == 0, "%s", error.text);
+        for (size_t i = 0; i < n; i++)
+                ends += ids[i] == eot;
+        ck_assert_uint_eq(ends, 1);
+        free(ids);
         tear_down(&b);
 }
 END_TEST
@@ -291,5 +308,6 @@ START_TEST(bad_requests_are_refused)
 }
 END_TEST
 
-QVF_SUITE("generator", 120, helper_knows_grep, together_as_apart, too_little_memory_changes_no_text,
-                a_full_context_ends_or_shifts, cancelling_from_a_callback, bad_requests_are_refused)
+QVF_SUITE("generator", 120, helper_knows_grep, special_tokens_are_the_templates, together_as_apart,
+                too_little_memory_changes_no_text, a_full_context_ends_or_shifts, cancelling_from_a_callback,
+                bad_requests_are_refused)
