@@ -347,7 +347,7 @@ static float *merged_logits(const struct qvf_compute *compute, const struct qvf_
         ck_assert_msg(qvf_into_base_write(base->info, file, &options, fd, NULL, &error) == 0, "%s",
                         error.text);
         ck_assert_msg(qvf_gguf_open_fds(&fd, &name, 1, &gguf, &error) == 0, "%s", error.text);
-        ck_assert_msg(qvf_model_new(gguf, compute, QVF_I2S_AUTO, &model, &error) == 0, "%s", error.text);
+        ck_assert_msg(qvf_model_new(gguf, compute, NULL, &model, &error) == 0, "%s", error.text);
         logits = logits_of(model, golden, NULL);
         qvf_model_free(model);
         return logits;
