@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 
 static const struct bench_verb *const verbs[] = {
+        &bench_adapter,
         &bench_eval,
         &bench_generate,
         &bench_info,

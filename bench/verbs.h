@@ -4,6 +4,7 @@
 
 #include "bench/options.h"
 
+extern const struct bench_verb bench_adapter;
 extern const struct bench_verb bench_eval;
 extern const struct bench_verb bench_generate;
 extern const struct bench_verb bench_info;
