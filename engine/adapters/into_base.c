@@ -177,7 +177,7 @@ static int put_rows(struct into *into, uint32_t index, const struct qvf_ternary_
         _cleanup_free_ float *row = malloc(((size_t)columns + QVF_TERNARY_BLOCK_LENGTH) * sizeof(*row));
         _cleanup_free_ float *a = malloc(((size_t)rank * columns + 1) * sizeof(*a));
         _cleanup_free_ float *b = malloc(((size_t)rank + 1) * sizeof(*b));
-        _cleanup_free_ uint8_t *raw = malloc(((size_t)columns + 1) * sizeof(float));
+        _cleanup_free_ uint8_t *raw = malloc(4 * ((size_t)columns + 1)); /* enough for F32 */
 
         if (!row || !a || !b || !raw)
                 return qvf_error_set(into->error, -ENOMEM, "no memory for tensor %s", tensor->name);

@@ -317,6 +317,7 @@ START_TEST(five_thousand_mutated_files)
         printf("QVF_SEED=%" PRIu64 "\n", state);
         ck_assert_msg(qvf_peft_write_weights(file, &base, fd, &error) == 0, "%s", error.text);
         original = read_all(fd);
+        ck_assert_ptr_nonnull(original.bytes);
         memcpy(&header, original.bytes, 8);
         ck_assert_uint_eq(try_file(&original), 1);
         for (unsigned i = 0; i < n; i++) {
