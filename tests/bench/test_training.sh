@@ -48,7 +48,7 @@ while [ "$done_kills" -lt "$kills" ]; do
 		rm -rf "$directory/killed"
 	fi
 	seed=$(((seed * 1103515245 + 12345) % 2147483648))
-	(instead=exec && train "$directory/killed") &
+	(instead='exec' && train "$directory/killed") &
 	child=$!
 	sleep "0.$(printf '%03d' $((seed / 65536 % 700)))"
 	kill -KILL "$child" 2>/dev/null
