@@ -3,7 +3,7 @@
 # make install and make uninstall, and the program as it was installed.
 . tests/build/lib.sh
 
-: "${QVF_BUILD:=build}"
+: "${QVF_BUILD:=build}" "${EMULATOR:=}"
 root=$scratch/root
 # A copy of what is built, so that another PREFIX does not touch the folder that other tests use.
 copy=$scratch/build
