@@ -6,6 +6,7 @@
 /* Below `bound` without bias: what would make some numbers likelier is drawn again (Lemire 2019). */
 static uint32_t below(struct qvf_random *random, uint32_t bound)
 {
+        /* cppcheck-suppress oppositeExpression ; 2³² - bound, in 32 bits */
         uint32_t threshold = (UINT32_MAX - bound + 1) % bound; /* 2³² mod bound */
 
         for (;;) {
