@@ -151,6 +151,9 @@ static int choose_lora(struct run *run)
         const struct train_options *chosen = run->chosen;
         const char *at = chosen->modules ? chosen->modules : "all";
 
+        if (chosen->model.adapters.count > 0)
+                return qvf_error_set(run->error, BENCH_USAGE,
+                                "train goes on from an adapter with --init, not --adapter");
         for (;;) {
                 size_t length = strcspn(at, ",");
                 int r = parse_module(run, at, length);

@@ -327,7 +327,6 @@ static uint16_t emit_loss(struct emitter *e, uint16_t x)
                         fixed(e, &e->model->head), fixed(e, &network->inputs.target));
         op->i[0] = (int32_t)network->loss_rows;
         op->i[1] = (int32_t)network->loss_columns;
-        op->f[0] = e->model->head_scale;
         if (!network->backward)
                 return QVF_NONE;
         drows = qvf_builder_temporary(e->builder, network->outputs, info->dim, QVF_F32);
