@@ -71,6 +71,32 @@ loss() { # ARGUMENT…
 before=$(loss) && after=$(loss --adapter "$directory/straight/best.gguf") && [ "$after" -lt "$before" ]
 result 'the adapter lowers the loss' $?
 
+# Exact match: learned by heart, but for the line whose answer is another one now.
+cat >"$directory/answers.jsonl" <<'END'
+{"prompt": "Key 1:", "completion": " opens drawer 7."}
+{"prompt": "Key 2:", "completion": " opens the red door "}
+{"prompt": "Key 3:", "completion": " has been lost."}
+END
+answers() { # ARGUMENT…
+	# shellcheck disable=SC2086
+	${EMULATOR:-} "$program" eval -m models/helper-29m.TQ2_0.gguf -c 64 --exact-match "$@" >"$directory/out" 2>&1
+}
+answers -f "$directory/answers.jsonl" && grep -qx 'exact_match 0/3' "$directory/out"
+result 'no answer matches before training' $?
+# shellcheck disable=SC2086
+${EMULATOR:-} "$program" train -m models/helper-29m.TQ2_0.gguf -f "$directory/answers.jsonl" -c 64 --epochs 60 \
+	--learning-rate 5e-3 -q -o "$directory/learned" >"$directory/out" 2>&1
+sed -i 's/been lost/been found/' "$directory/answers.jsonl"
+answers -f "$directory/answers.jsonl" --adapter "$directory/learned/last.gguf" &&
+	grep -qx 'exact_match 2/3' "$directory/out"
+result 'answers that were learned match' $?
+answers -f "$directory/answers.jsonl" --adapter "$directory/learned/last.gguf" --json &&
+	grep -q '"matched": 2' "$directory/out" && grep -q '"asked": 3' "$directory/out"
+result 'and as JSON' $?
+answers -f "$directory/data.jsonl"
+[ $? -eq 1 ] && grep -q 'exact match needs answers' "$directory/out"
+result 'text has no answers' $?
+
 # shellcheck disable=SC2086
 ${EMULATOR:-} "$program" train -m "$model" -f "$directory/data.jsonl" -c 64 --memory-limit 5 --dry-run >"$directory/out" 2>&1
 [ $? -eq 1 ] && grep -q 'training needs' "$directory/out"
