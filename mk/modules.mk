@@ -30,9 +30,13 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 $(eval $(call module,common,))
 $(eval $(call module,engine,json-c zlib))
 $(eval $(call module,bench,json-c))
+# The parts of the daemon that need no bus, and are tested without one.
+$(eval $(call module,daemon/policy,json-c))
+$(eval $(call module,daemon/config,yaml-0.1))
+$(eval $(call module,daemon/sensors,))
 
 # Where numbers from outside are turned into sizes, a conversion that could lose bits is an error.
-STRICT_ROOMS := common engine/data engine/files engine/program engine/sampling engine/tokenizer
+STRICT_ROOMS := common daemon/config daemon/policy daemon/sensors engine/data engine/files engine/program engine/sampling engine/tokenizer
 $(foreach r,$(STRICT_ROOMS),$(BUILD)/$(r)/%.o): ROOM_FLAGS := -Wconversion -Wno-sign-conversion
 
 # The compiled-in plugin folder depends on PREFIX: only the sources that name it are told, and rebuilt for another.
@@ -44,6 +48,9 @@ $(PATH_OBJECTS): PATH_FLAGS := -DQVF_PLUGIN_DIR='"$(PLUGINDIR)"'
 # The self-test compares a device with the plain kernels, so that the engine needs them too.
 ENGINE_LIBS = $(BUILD)/libengine.a $(BUILD)/libplain.a $(BUILD)/libcommon.a
 ENGINE_LINK = $(call package_libs,json-c zlib) -ldl -lm
+
+POLICY_LIBS = $(BUILD)/libdaemon/config.a $(BUILD)/libdaemon/sensors.a $(BUILD)/libdaemon/policy.a
+POLICY_LINK = $(call package_libs,yaml-0.1 json-c) -lm
 
 ifneq ($(bench_SOURCES),)
 $(BUILD)/qvf-bench: $(BUILD)/libbench.a $(ENGINE_LIBS) $(BUILD)/link-flags

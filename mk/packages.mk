@@ -24,6 +24,7 @@ PACKAGES_KNOWN :=
 $(eval $(call package,json-c))
 $(eval $(call package,zlib))
 $(eval $(call package,check))
+$(eval $(call package,yaml-0.1))
 
 package_cflags = $(foreach name,$(1),$(CFLAGS_$(name)))
 package_libs = $(foreach name,$(1),$(LIBS_$(name)))
