@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bench/train_summary.h"
 #include "bench/training.h"
 #include "bench/verbs.h"
 #include "engine/training/checkpoint.h"
@@ -100,7 +101,9 @@ struct run { /* everything of one training run */
         struct json_object *report;
         char temporary[64];
         int folder;
+        uint64_t steps; /* of this run, not of those before that it goes on from */
         double seconds, computed_tokens, loss_tokens;
+        struct qvf_energy *energy;
         struct qvf_error *error;
 };
 
@@ -338,7 +341,9 @@ static void tell(const struct run *run, enum qvf_train_event event)
 static int train(struct run *run)
 {
         enum qvf_train_event event = QVF_TRAIN_STEPPED;
+        struct qvf_energy_reading used;
 
+        qvf_energy_sample(run->energy, bench_seconds(), &used);
         signal(SIGINT, on_interrupt);
         signal(SIGTERM, on_interrupt);
         while (event != QVF_TRAIN_FINISHED) {
@@ -348,7 +353,9 @@ static int train(struct run *run)
                 if (r < 0)
                         return r;
                 m = qvf_train_job_metrics(run->job);
+                qvf_energy_sample(run->energy, bench_seconds(), &used);
                 if (event == QVF_TRAIN_STEPPED) {
+                        run->steps++;
                         run->seconds += m->seconds;
                         run->computed_tokens += (double)m->rows;
                         run->loss_tokens += (double)m->tokens;
@@ -366,48 +373,36 @@ static int train(struct run *run)
         return 0;
 }
 
-static uint64_t peak_bytes(void)
+static int summarise(struct run *run)
 {
-        unsigned long long kib = 0;
-        char line[256];
-        _cleanup_fclose_ FILE *file = fopen("/proc/self/status", "re");
+        struct bench_train_summary summary = {
+                .metrics = qvf_train_job_metrics(run->job),
+                .steps = run->steps,
+                .step_seconds = run->seconds,
+                .computed_tokens = run->computed_tokens,
+                .loss_tokens = run->loss_tokens,
+                .planned_bytes = run->choice.peak_bytes,
+                .energy = run->energy,
+        };
+        int r = run->steps == 0 ? 0
+                                : qvf_train_job_time_forward(
+                                                  run->job, &summary.forward_seconds_per_row, run->error);
 
-        while (file && fgets(line, sizeof(line), file))
-                if (sscanf(line, "VmHWM: %llu", &kib) == 1)
-                        break;
-        return (uint64_t)kib << 10;
-}
-
-static void summarise(const struct run *run)
-{
-        const struct qvf_train_metrics *m = qvf_train_job_metrics(run->job);
-        double seconds = run->seconds > 0 ? run->seconds : 1;
-        uint64_t peak = peak_bytes();
-
-        bench_report_count(run->report, "steps", m->step);
-        bench_report_number(run->report, "loss", m->loss);
-        bench_report_number(run->report, "seconds", run->seconds);
-        bench_report_number(run->report, "loss_tokens_per_second", run->loss_tokens / seconds);
-        bench_report_number(run->report, "computed_tokens_per_second", run->computed_tokens / seconds);
-        bench_report_count(run->report, "peak_bytes", peak);
-        bench_report_count(run->report, "skipped_steps", m->n_skipped);
-        if (isfinite(m->evaluation_loss))
-                bench_report_number(run->report, "held_out_loss", m->evaluation_loss);
-        if (run->report)
-                return;
-        printf("%" PRIu64
-               " steps in %.1f s: %.0f computed tokens/s, %.0f with loss; peak %.1f MiB, planned %.1f MiB\n",
-                        m->step, run->seconds, run->computed_tokens / seconds, run->loss_tokens / seconds,
-                        (double)peak / 1048576, (double)run->choice.peak_bytes / 1048576);
-        if (run->chosen->output)
+        if (r < 0)
+                return r;
+        qvf_energy_sample(run->energy, bench_seconds(), &summary.used);
+        bench_train_summarise(&summary, run->report);
+        if (!run->report && run->chosen->output)
                 printf("adapters: %s/best.gguf (held out best), %s/last.gguf\n", run->chosen->output,
                                 run->chosen->output);
+        return 0;
 }
 
 static void clean_up(struct run *run)
 {
         static const char *const files[] = { "best.gguf", "last.gguf", "metrics.jsonl" };
 
+        qvf_energy_free(run->energy);
         qvf_train_job_free(run->job);
         qvf_lora_free(run->lora);
         qvf_text_exit(&run->choice.reason);
@@ -441,10 +436,10 @@ static int run_all(struct run *run)
         if (r == 0)
                 r = make_job(run);
         if (r == 0)
-                r = train(run);
+                r = qvf_energy_new("", &run->energy);
         if (r == 0)
-                summarise(run);
-        return r;
+                r = train(run);
+        return r != 0 ? r : summarise(run);
 }
 
 static int run_verb(const void *options_, struct qvf_error *error)

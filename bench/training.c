@@ -2,8 +2,13 @@
 #include "bench/training.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "common/sha256.h"
+#include "engine/files/gguf.h"
 
 #define CONTEXT 256u /* unless asked otherwise: most training documents of assistants are shorter */
 
@@ -27,6 +32,10 @@ const struct bench_option bench_data_option_table[] = {
                         "begin and end tokens around each document, whatever the model asks for", 0, 0 },
         { "skip-bad-lines", 0, BENCH_FLAG, offsetof(struct bench_data_options, skip_bad_lines), NULL,
                         "count bad lines instead of stopping at the first", 0, 0 },
+        { "data-cache", 0, BENCH_STRING, offsetof(struct bench_data_options, cache), "FOLDER",
+                        "keep the data's tokens there, and map them from there the next time (default: "
+                        "nowhere)",
+                        0, 0 },
         { 0 },
 };
 
@@ -36,7 +45,22 @@ void bench_data_close(struct bench_data *data)
         qvf_dataset_free(data->dataset);
 }
 
-/* The file's own template; a cache is not kept here, so its text is needed for nothing but that. */
+/* One file for each data file and model. What decides about the tokens stands in it: this only keeps two runs in one
+ * folder from making each other's anew. */
+static void name_cache(const char *data, const char *model, char name[64])
+{
+        uint8_t digest[QVF_SHA256_BYTES];
+        struct qvf_sha256 hash;
+
+        qvf_sha256_init(&hash);
+        qvf_sha256_update_sized(&hash, data, strlen(data));
+        qvf_sha256_update_sized(&hash, model, strlen(model));
+        qvf_sha256_finish(&hash, digest);
+        for (int i = 0; i < 8; i++)
+                snprintf(name + 2 * i, 3, "%02x", digest[i]);
+        strcpy(name + 16, ".tokens");
+}
+
 int bench_data_open(struct bench_data *data, const struct qvf_model *model,
                 const struct bench_data_options *options, const char *file, struct qvf_error *error)
 {
@@ -59,10 +83,20 @@ int bench_data_open(struct bench_data *data, const struct qvf_model *model,
                 .chat_template = model->chat_template,
                 .cache_folder = -1,
         };
+        _cleanup_close_ int cache = -1;
+        char cache_name[64];
         int r;
 
         if (!source.name)
                 return qvf_error_set(error, BENCH_USAGE, "which data? give --file FILE");
+        if (options->cache) {
+                cache = open(options->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (cache < 0)
+                        return qvf_error_set(error, -errno, "%s: %s", options->cache, strerror(errno));
+                name_cache(source.name, qvf_gguf_name(model->gguf), cache_name);
+                source.cache_folder = cache;
+                source.cache_name = cache_name;
+        }
         if (options->kind && qvf_data_kind_find(options->kind, &reading.kind) < 0)
                 return qvf_error_set(error, BENCH_USAGE,
                                 "--kind %s is none of auto, text, jsonl-text, "
@@ -85,6 +119,7 @@ void bench_data_describe(const struct bench_data *data, const char *file, struct
                 { "tokens", counts->tokens, NULL },
                 { "counting_tokens", counts->counting_tokens, NULL },
                 { "windows", data->windows->count, NULL },
+                { "tokens_from_cache", data->dataset->from_cache, NULL },
                 { "bad_lines", counts->bad_lines, "bad lines were passed over" },
                 { "empty_documents", counts->empty_documents, "documents are empty" },
                 { "documents_split", windows->documents_split,
@@ -95,9 +130,11 @@ void bench_data_describe(const struct bench_data *data, const char *file, struct
         };
 
         if (!report)
-                printf("%s: %s, %" PRIu64 " documents, %" PRIu64 " tokens, %" PRIu64 " of them with loss\n",
+                printf("%s: %s, %" PRIu64 " documents, %" PRIu64 " tokens, %" PRIu64
+                       " of them with loss%s\n",
                                 file, qvf_data_kind_name(data->dataset->kind), data->dataset->n_documents,
-                                counts->tokens, counts->counting_tokens);
+                                counts->tokens, counts->counting_tokens,
+                                data->dataset->from_cache ? " (tokenised before)" : "");
         for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
                 bench_report_count(report, numbers[i].key, numbers[i].value);
                 if (!report && numbers[i].words && numbers[i].value > 0)

@@ -8,7 +8,7 @@
 #include "engine/data/windows.h"
 
 struct bench_data_options {
-        const char *file, *kind, *separator;
+        const char *file, *kind, *separator, *cache;
         uint32_t context;
         uint32_t overlap;
         bool truncate, all_tokens, skip_bad_lines, bos_eos;

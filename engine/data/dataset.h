@@ -60,7 +60,6 @@ struct qvf_data_source {
         int fd; /* a regular file, open for reading; stays the caller's. Below 0: `name` is its path */
         const struct qvf_tokenizer *tokenizer;
         const struct qvf_chat_template *chat_template; /* NULL: the built-in plain one */
-        const char *template_source; /* its text, to know a cache by; NULL with the plain one */
         int cache_folder;            /* below 0: no cache, tokens stay in memory */
         const char *cache_name;      /* of the file in it */
         /* Called now and then; what it returns below 0 ends the work with that code. */

@@ -23,6 +23,15 @@ static double now_seconds(void)
         return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* All the time since the last call was spent in this phase. */
+static void end_phase(struct qvf_train_job *job, enum qvf_train_phase phase)
+{
+        double now = now_seconds();
+
+        job->metrics.phase_seconds[phase] += now - job->phase_start;
+        job->phase_start = now;
+}
+
 static struct qvf_train_rows rows_of(const struct qvf_batch *batch)
 {
         return (struct qvf_train_rows){ batch->n_rows, batch->n_outputs, batch->ids, batch->position,
@@ -203,12 +212,14 @@ static int run_batch(struct qvf_train_job *job, uint32_t first, uint32_t count, 
                                 (uint32_t)qvf_min_u64(job->options.micro_sequences, count - at));
 
                 rows = rows_of(&job->batch);
+                end_phase(job, QVF_PHASE_DATA);
                 /* Gradients are those of the mean loss over the batch. */
                 if (r == 0 && rows.n_outputs > 0)
                         r = qvf_trainer_accumulate(
                                         job->trainer, &rows, 1 / (float)n_outputs, seed, &result, error);
                 if (r < 0)
                         return r;
+                end_phase(job, QVF_PHASE_GRADIENTS);
                 metrics->rows += rows.n_rows;
                 loss += result.loss_sum;
                 correct += result.n_correct;
@@ -236,6 +247,7 @@ static int update(struct qvf_train_job *job, struct qvf_error *error)
                 r = qvf_trainer_discard(job->trainer, error);
         if (r < 0)
                 return r;
+        end_phase(job, QVF_PHASE_UPDATE);
         metrics->skipped = !finite || !isfinite(metrics->gradient_norm);
         state->skips_in_a_row = metrics->skipped ? state->skips_in_a_row + 1 : 0;
         state->n_skipped += metrics->skipped;
@@ -252,7 +264,7 @@ static int update(struct qvf_train_job *job, struct qvf_error *error)
 static int train_step(struct qvf_train_job *job, struct qvf_error *error)
 {
         struct train_state *state = &job->state;
-        double start = now_seconds();
+        double start = job->phase_start;
         uint32_t sequences, count;
         uint64_t n_outputs;
         int r = pack_epoch(job, state->epoch, error);
@@ -305,6 +317,7 @@ static int evaluate(struct qvf_train_job *job, struct qvf_error *error)
 
         if (r < 0)
                 return r;
+        end_phase(job, QVF_PHASE_EVALUATION);
         metrics->evaluation_loss = score.loss;
         metrics->evaluation_accuracy = score.accuracy;
         state->evaluated_step = state->step;
@@ -343,6 +356,7 @@ int qvf_train_job_run(struct qvf_train_job *job, enum qvf_train_event *ret_event
         enum qvf_train_event event;
         int r;
 
+        job->phase_start = now_seconds();
         if (job->state.step > 0 && evaluation_due(job)) {
                 event = QVF_TRAIN_EVALUATED;
                 r = evaluate(job, error);
@@ -359,6 +373,25 @@ int qvf_train_job_run(struct qvf_train_job *job, enum qvf_train_event *ret_event
                 r = qvf_train_job_checkpoint(job, error);
         if (r < 0)
                 return r;
+        end_phase(job, QVF_PHASE_FILES);
         *ret_event = event;
+        return 0;
+}
+
+int qvf_train_job_time_forward(
+                struct qvf_train_job *job, double *ret_seconds_per_row, struct qvf_error *error)
+{
+        struct qvf_train_result result;
+        struct qvf_train_rows rows;
+        double start;
+        int r = qvf_batch_fill(&job->batch, job->packing, 0, job->options.micro_sequences);
+
+        rows = rows_of(&job->batch);
+        start = now_seconds();
+        if (r == 0)
+                r = qvf_trainer_evaluate(job->trainer, &rows, &result, error);
+        if (r < 0)
+                return r;
+        *ret_seconds_per_row = (now_seconds() - start) / rows.n_rows;
         return 0;
 }

@@ -26,6 +26,15 @@ struct qvf_train_options {
 
 enum qvf_train_event { QVF_TRAIN_STEPPED, QVF_TRAIN_EVALUATED, QVF_TRAIN_FINISHED };
 
+enum qvf_train_phase {
+        QVF_PHASE_DATA,      /* choosing, packing and copying rows */
+        QVF_PHASE_GRADIENTS, /* forward and backward: one program, which a device may not be asked to halt in */
+        QVF_PHASE_UPDATE,
+        QVF_PHASE_EVALUATION,
+        QVF_PHASE_FILES, /* checkpoints, adapters, metrics */
+        QVF_PHASES
+};
+
 struct qvf_train_metrics { /* of the last step */
         uint64_t step, total_steps;
         double epoch;                        /* with its fraction */
@@ -38,6 +47,7 @@ struct qvf_train_metrics { /* of the last step */
         double best_evaluation_loss;
         uint64_t best_step;
         bool stopped_early;
+        double phase_seconds[QVF_PHASES]; /* of all steps since the job was made */
 };
 
 struct qvf_train_job;
@@ -58,6 +68,11 @@ const struct qvf_train_metrics *qvf_train_job_metrics(const struct qvf_train_job
 uint64_t qvf_train_job_resumed_from(const struct qvf_train_job *job);
 /* Writes a checkpoint now (before a pause, a suspend, an end by signal). */
 int qvf_train_job_checkpoint(struct qvf_train_job *job, struct qvf_error *error);
+
+/* Seconds that the forward pass and the loss take for one row, measured once, over the first sequences of the epoch: what
+ * is left of QVF_PHASE_GRADIENTS is the way back. */
+int qvf_train_job_time_forward(
+                struct qvf_train_job *job, double *ret_seconds_per_row, struct qvf_error *error);
 
 struct qvf_train_score {
         double loss, accuracy; /* on average over the tokens that count */

@@ -27,6 +27,7 @@ struct qvf_train_job {
         struct train_state state;
         struct qvf_train_metrics metrics;
         struct qvf_batch batch;
+        double phase_start; /* of the phase that runs, in seconds of the monotonic clock */
 };
 
 int qvf_train_job_resume(struct qvf_train_job *job, struct qvf_error *error);

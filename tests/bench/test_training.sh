@@ -101,6 +101,17 @@ result 'text has no answers' $?
 ${EMULATOR:-} "$program" train -m "$model" -f "$directory/data.jsonl" -c 64 --memory-limit 5 --dry-run >"$directory/out" 2>&1
 [ $? -eq 1 ] && grep -q 'training needs' "$directory/out"
 result 'a limit that nothing fits is refused with the number' $?
+mkdir "$directory/cache"
+train "$directory/cached" --data-cache "$directory/cache" -q &&
+	train "$directory/cached" --data-cache "$directory/cache" --json && cp "$directory/out" "$directory/json" &&
+	[ "$(find "$directory/cache" -name '*.tokens' | wc -l)" -eq 1 ] && grep -q '"tokens_from_cache": 1' "$directory/json" &&
+	cmp "$directory/straight/last.gguf" "$directory/cached/last.gguf" >"$directory/out" 2>&1
+result 'the same from tokens that were kept' $?
+for key in data forward_and_backward of_it_forward update evaluation files energy_meter joules; do
+	grep -q "\"$key\":" "$directory/json" || echo "no $key"
+done >"$directory/out"
+[ ! -s "$directory/out" ]
+result 'phases and energy are told' $?
 train "$directory/straight" --rank 5
 result 'a finished folder can be used again' $?
 exit $failed
