@@ -12,7 +12,7 @@
 
 #include "plugins/common/program_check.h"
 #include "qvf/backend.h"
-#include "plugins/vulkan/shader_list.h"
+#include "plugins/vulkan/shader_list.h" /* generated */
 
 #define VK_BINDINGS 12u
 #define VK_CONSTANTS 8u

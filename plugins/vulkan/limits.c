@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The limits that matter, and those of other devices for tests. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/checked.h"
+#include "plugins/vulkan/vulkan.h"
+
+void vk_limits_read(VkPhysicalDevice physical, struct vk_limits *ret_limits)
+{
+        VkPhysicalDeviceMaintenance3Properties most = {
+                .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+        };
+        VkPhysicalDeviceProperties2 properties = {
+                .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                .pNext = &most,
+        };
+        const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
+
+        vkGetPhysicalDeviceProperties2(physical, &properties);
+        *ret_limits = (struct vk_limits){
+                .range = qvf_min_u64(limits->maxStorageBufferRange, most.maxMemoryAllocationSize),
+                .shared = limits->maxComputeSharedMemorySize,
+                .invocations = (uint32_t)qvf_min_u64(limits->maxComputeWorkGroupInvocations,
+                                limits->maxComputeWorkGroupSize[0]),
+                .groups = { limits->maxComputeWorkGroupCount[0], limits->maxComputeWorkGroupCount[1],
+                                limits->maxComputeWorkGroupCount[2] },
+                .alignment = (uint32_t)limits->minStorageBufferOffsetAlignment,
+        };
+        if (ret_limits->alignment < 4)
+                ret_limits->alignment = 4;
+}
+
+void vk_limits_cut(const struct qvf_host *host, struct vk_limits *limits, struct vk_features *features)
+{
+        static const struct {
+                const char *name;
+                uint64_t range;
+                uint32_t shared, invocations, subgroup;
+        } others[] = {
+                { "adreno", 128u << 20, 32768, 1024, 64 },
+                { "mali", 128u << 20, 32768, 512, 16 },
+                { "v3d", 128u << 20, 16384, 256, 16 },
+        };
+        const char *wanted = getenv("QVF_VK_LIMITS");
+
+        if (!wanted || !*wanted)
+                return;
+        for (size_t i = 0; i < QVF_ARRAY_LENGTH(others); i++) {
+                if (strcmp(others[i].name, wanted) != 0)
+                        continue;
+                limits->range = qvf_min_u64(limits->range, others[i].range);
+                limits->shared = (uint32_t)qvf_min_u64(limits->shared, others[i].shared);
+                limits->invocations = (uint32_t)qvf_min_u64(limits->invocations, others[i].invocations);
+                limits->alignment = 256;
+                for (int axis = 0; axis < 3; axis++)
+                        limits->groups[axis] = (uint32_t)qvf_min_u64(limits->groups[axis], 65535);
+                /* Subgroups of another size cannot be had: their shaders are left out unless it is this one. */
+                *features = (struct vk_features){
+                        .software = features->software,
+                        .subgroup_size = features->subgroup_size,
+                        .subgroup = features->subgroup && features->subgroup_size == others[i].subgroup,
+                };
+                return;
+        }
+        vk_log(host, 1, "vulkan: QVF_VK_LIMITS=%s is none of adreno, mali, v3d, and is not heeded", wanted);
+}
