@@ -56,7 +56,7 @@ static int make(struct qvf_device *device, uint64_t bytes, const void *chain, st
         buffer = device->host.alloc(device->host.context, sizeof(*buffer), 64);
         if (!buffer)
                 return -ENOMEM;
-        *buffer = (struct qvf_buffer){ .device = device, .bytes = bytes };
+        *buffer = (struct qvf_buffer){ .device = device, .bytes = bytes, .whole = bytes };
         r = vk_errno(device, vkCreateBuffer(device->device, &info, NULL, &buffer->buffer),
                         "making a buffer");
         if (r < 0) {
@@ -86,7 +86,8 @@ static int place(struct qvf_buffer *buffer, int type, uint64_t bytes, const void
                         "taking device memory");
         r = r < 0 ? r
                   : vk_errno(device,
-                                    vkBindBufferMemory(device->device, buffer->buffer, buffer->memory.memory, 0),
+                                    vkBindBufferMemory(device->device, buffer->buffer, buffer->memory.memory,
+                                                    0),
                                     "placing a buffer");
         if (r < 0 || chain || !(flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT))
                 return r;
@@ -118,8 +119,8 @@ static int make_and_place(struct qvf_device *device, uint64_t bytes, VkMemoryPro
 
 int vk_buffer_new(struct qvf_device *device, uint64_t bytes, struct qvf_buffer **ret_buffer)
 {
-        const VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                                              VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+        const VkMemoryPropertyFlags visible =
+                        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
         const VkMemoryPropertyFlags shared[2] = { visible | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, visible };
         const VkMemoryPropertyFlags own[2] = { visible, 0 };
         int r;
@@ -128,8 +129,8 @@ int vk_buffer_new(struct qvf_device *device, uint64_t bytes, struct qvf_buffer *
                 return -ENODEV;
         if (bytes == 0 || !qvf_align_u64(bytes, 256, &bytes))
                 return -EINVAL;
-        r = make_and_place(device, bytes, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, unified(device) ? shared : own,
-                        ret_buffer);
+        r = make_and_place(device, bytes, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+                        unified(device) ? shared : own, ret_buffer);
         if (r < 0)
                 return r;
         r = vk_transfer_fill(*ret_buffer);
@@ -138,11 +139,11 @@ int vk_buffer_new(struct qvf_device *device, uint64_t bytes, struct qvf_buffer *
         return r;
 }
 
-int vk_buffer_new_shared(struct qvf_device *device, uint64_t bytes, bool for_reading,
-                struct qvf_buffer **ret_buffer)
+int vk_buffer_new_shared(
+                struct qvf_device *device, uint64_t bytes, bool for_reading, struct qvf_buffer **ret_buffer)
 {
-        const VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                                              VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+        const VkMemoryPropertyFlags visible =
+                        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
         const VkMemoryPropertyFlags liked[2] = {
                 for_reading ? VK_MEMORY_PROPERTY_HOST_CACHED_BIT : VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0
         };
@@ -178,8 +179,8 @@ int vk_buffer_import(struct qvf_device *device, const void *memory, uint64_t byt
         if (!memory || bytes == 0 || !qvf_align_u64(bytes, device->import_alignment, &padded))
                 return -EINVAL;
         if ((uintptr_t)memory % device->import_alignment != 0 ||
-                        device->host_pointer_properties(
-                                        device->device, handle, memory, &properties) != VK_SUCCESS)
+                        device->host_pointer_properties(device->device, handle, memory, &properties) !=
+                                        VK_SUCCESS)
                 return -ENOTSUP;
         r = make(device, padded, &external, &buffer);
         if (r < 0)

@@ -75,9 +75,8 @@ static int make_queue(struct qvf_device *device)
         };
 
         vkGetDeviceQueue(device->device, device->queue_family, 0, &device->queue);
-        device->host_pointer_properties =
-                        (PFN_vkGetMemoryHostPointerPropertiesEXT)vkGetDeviceProcAddr(
-                                        device->device, "vkGetMemoryHostPointerPropertiesEXT");
+        device->host_pointer_properties = (PFN_vkGetMemoryHostPointerPropertiesEXT)vkGetDeviceProcAddr(
+                        device->device, "vkGetMemoryHostPointerPropertiesEXT");
         return vk_errno(device, vkCreateCommandPool(device->device, &pool, NULL, &device->commands),
                         "making a command pool");
 }
@@ -100,6 +99,7 @@ static int open_device(struct qvf_device *device, uint32_t index)
         vk_limits_read(device->physical, &device->limits);
         vk_limits_cut(&device->host, &device->limits, &device->features);
         device->cost_per_ms = device->features.software ? FIRST_COST_PER_MS_SOFTWARE : FIRST_COST_PER_MS;
+        device->chunk_cost = (uint64_t)(device->cost_per_ms * device->submission_ms / 2);
         r = make_queue(device);
         r = r < 0 ? r : vk_pipelines_new(device, &device->pipelines);
         r = r < 0 ? r : vk_staging_new(device, &device->staging);
@@ -167,7 +167,8 @@ int vk_device_event_fd(struct qvf_device *device)
         return vk_runner_event_fd(device->runner);
 }
 
-int vk_queue_submit(struct qvf_device *device, const VkCommandBuffer *commands, uint32_t count, VkFence fence)
+int vk_queue_submit(
+                struct qvf_device *device, const VkCommandBuffer *commands, uint32_t count, VkFence fence)
 {
         const VkSubmitInfo info = {
                 .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,

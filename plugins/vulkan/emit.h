@@ -17,38 +17,38 @@
 #define VK_BINDINGS 12u
 #define VK_CONSTANTS 8u
 
-struct vk_features { /* what shaders may use: probed, cut by QVF_VK_LIMITS */
-        bool float16;          /* f16 arithmetic and 16-bit storage */
-        bool int8;             /* int8 arithmetic and 8-bit storage */
-        bool dot_product;      /* integer dot product of four packed int8, in hardware */
-        bool subgroup;         /* subgroup arithmetic, shuffles and votes, of exactly subgroup_size lanes */
-        bool matrix_int8;      /* cooperative matrices 16x16x32 s8 s8 s32 (KHR), subgroup scope */
-        bool matrix_float16;   /* cooperative matrices 16x16x16 f16 f16 f32 (KHR), subgroup scope */
-        bool software;         /* a CPU pretends to be a GPU */
+struct vk_features {         /* what shaders may use: probed, cut by QVF_VK_LIMITS */
+        bool float16;        /* f16 arithmetic and 16-bit storage */
+        bool int8;           /* int8 arithmetic and 8-bit storage */
+        bool dot_product;    /* integer dot product of four packed int8, in hardware */
+        bool subgroup;       /* subgroup arithmetic, shuffles and votes, of exactly subgroup_size lanes */
+        bool matrix_int8;    /* cooperative matrices 16x16x32 s8 s8 s32 (KHR), subgroup scope */
+        bool matrix_float16; /* cooperative matrices 16x16x16 f16 f16 f32 (KHR), subgroup scope */
+        bool software;       /* a CPU pretends to be a GPU */
         uint32_t subgroup_size;
 };
 
 struct vk_limits {
-        uint64_t range;      /* bytes of one binding */
-        uint32_t shared;     /* bytes of shared memory in a workgroup */
+        uint64_t range;       /* bytes of one binding */
+        uint32_t shared;      /* bytes of shared memory in a workgroup */
         uint32_t invocations; /* in a workgroup */
         uint32_t groups[3];
         uint32_t alignment; /* of the start of a binding */
 };
 
-struct vk_operand { /* a value as an emitter sees it */
+struct vk_operand {                    /* a value as an emitter sees it */
         const struct qvf_value *value; /* NULL: QVF_NONE */
         uint32_t rows, columns, dtype;
 };
 
-struct vk_push { /* 96 bytes; the same block in every shader (qvf.glsl) */
+struct vk_push {            /* 96 bytes; the same block in every shader (qvf.glsl) */
         uint32_t rows_from; /* enum qvf_rows */
         uint32_t rows;      /* declared: R with QVF_ROWS_ALL, and never more than this */
         uint32_t row0;      /* first row of this dispatch, where an operation is cut by rows */
         uint32_t flags;     /* of the operation */
         uint32_t n[8];      /* what the shader and its emitter agree on: columns, first rows of a piece… */
         float f[4];
-        uint32_t rest[8];   /* words between the start of binding 1 + k and the value, k < 8 */
+        uint32_t rest[8]; /* words between the start of binding 1 + k and the value, k < 8 */
 };
 
 struct vk_binding {

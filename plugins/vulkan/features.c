@@ -24,8 +24,8 @@ struct matrix_shape { /* VkCooperativeMatrixPropertiesKHR */
 
 typedef VkResult (*matrix_shapes)(VkPhysicalDevice, uint32_t *, struct matrix_shape *);
 
-static bool add_extension(
-                struct vk_features_wanted *wanted, VkPhysicalDevice physical, const char *name, void *features)
+static bool add_extension(struct vk_features_wanted *wanted, VkPhysicalDevice physical, const char *name,
+                void *features)
 {
         if (!vk_has_extension(physical, name) || wanted->n_extensions == VK_EXTENSIONS_MOST)
                 return false;
@@ -39,8 +39,7 @@ static bool add_extension(
         return true;
 }
 
-static void find_matrix_shapes(
-                VkInstance instance, VkPhysicalDevice physical, struct vk_features *features)
+static void find_matrix_shapes(VkInstance instance, VkPhysicalDevice physical, struct vk_features *features)
 {
         matrix_shapes get = (matrix_shapes)vkGetInstanceProcAddr(
                         instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
@@ -148,12 +147,12 @@ void vk_features_probe(VkInstance instance, VkPhysicalDevice physical, struct vk
 
         *wanted = (struct vk_features_wanted){ 0 };
         link_features(physical, wanted);
-        wanted->host_import = add_extension(
-                        wanted, physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME, NULL);
+        wanted->host_import =
+                        add_extension(wanted, physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME, NULL);
         vkGetPhysicalDeviceProperties(physical, &properties);
         wanted->features.software = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-        wanted->features.float16 = wanted->storage16.storageBuffer16BitAccess &&
-                                   wanted->arithmetic.shaderFloat16;
+        wanted->features.float16 =
+                        wanted->storage16.storageBuffer16BitAccess && wanted->arithmetic.shaderFloat16;
         wanted->features.int8 = wanted->storage8.storageBuffer8BitAccess && wanted->arithmetic.shaderInt8;
         find_dot_product(physical, wanted);
         find_subgroups(physical, wanted);

@@ -59,14 +59,10 @@ static int rank(VkPhysicalDevice physical)
 
         vkGetPhysicalDeviceProperties(physical, &properties);
         switch (properties.deviceType) {
-        case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
-                return 4;
-        case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
-                return 3;
-        case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
-                return 2;
-        default:
-                return 1;
+        case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return 4;
+        case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return 3;
+        case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU: return 2;
+        default: return 1;
         }
 }
 
@@ -105,12 +101,9 @@ static uint32_t kind_of(VkPhysicalDeviceType type)
 {
         switch (type) {
         case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
-        case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
-                return QVF_DEVICE_DISCRETE;
-        case VK_PHYSICAL_DEVICE_TYPE_CPU:
-                return QVF_DEVICE_SOFTWARE;
-        default:
-                return QVF_DEVICE_INTEGRATED;
+        case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU: return QVF_DEVICE_DISCRETE;
+        case VK_PHYSICAL_DEVICE_TYPE_CPU: return QVF_DEVICE_SOFTWARE;
+        default: return QVF_DEVICE_INTEGRATED;
         }
 }
 
@@ -146,9 +139,10 @@ static void tell_memory(VkPhysicalDevice physical, struct qvf_device_info *info)
                         continue;
                 info->memory_bytes = memory.memoryProperties.memoryHeaps[i].size;
                 if (with_budget && info->kind == QVF_DEVICE_DISCRETE)
-                        info->memory_free_bytes = budget.heapBudget[i] > budget.heapUsage[i]
-                                                                  ? budget.heapBudget[i] - budget.heapUsage[i]
-                                                                  : 0;
+                        info->memory_free_bytes =
+                                        budget.heapBudget[i] > budget.heapUsage[i]
+                                                        ? budget.heapBudget[i] - budget.heapUsage[i]
+                                                        : 0;
         }
 }
 
@@ -179,8 +173,8 @@ static void describe(VkPhysicalDevice physical, struct qvf_device_info *ret_info
         for (int i = 0; i < VK_UUID_SIZE && at < (int)sizeof(info.id) - 2; i++)
                 at += snprintf(info.id + at, sizeof(info.id) - (size_t)at, "%02x", id.deviceUUID[i]);
         snprintf(info.name, sizeof(info.name), "%.120s", properties.properties.deviceName);
-        snprintf(info.driver, sizeof(info.driver), "%.60s %.40s (0x%x)", driver.driverName, driver.driverInfo,
-                        properties.properties.driverVersion);
+        snprintf(info.driver, sizeof(info.driver), "%.60s %.40s (0x%x)", driver.driverName,
+                        driver.driverInfo, properties.properties.driverVersion);
         info.largest_buffer_bytes = most.maxMemoryAllocationSize;
         info.unified_memory = info.kind != QVF_DEVICE_DISCRETE;
         if (info.unified_memory && vk_has_extension(physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME))

@@ -21,8 +21,8 @@ void vk_limits_read(VkPhysicalDevice physical, struct vk_limits *ret_limits)
         *ret_limits = (struct vk_limits){
                 .range = qvf_min_u64(limits->maxStorageBufferRange, most.maxMemoryAllocationSize),
                 .shared = limits->maxComputeSharedMemorySize,
-                .invocations = (uint32_t)qvf_min_u64(limits->maxComputeWorkGroupInvocations,
-                                limits->maxComputeWorkGroupSize[0]),
+                .invocations = (uint32_t)qvf_min_u64(
+                                limits->maxComputeWorkGroupInvocations, limits->maxComputeWorkGroupSize[0]),
                 .groups = { limits->maxComputeWorkGroupCount[0], limits->maxComputeWorkGroupCount[1],
                                 limits->maxComputeWorkGroupCount[2] },
                 .alignment = (uint32_t)limits->minStorageBufferOffsetAlignment,

@@ -117,7 +117,8 @@ static int module_of(struct vk_pipelines *self, enum vk_shader shader, VkShaderM
 
         if (!self->modules[shader])
                 r = vk_errno(self->device,
-                                vkCreateShaderModule(self->device->device, &info, NULL, &self->modules[shader]),
+                                vkCreateShaderModule(
+                                                self->device->device, &info, NULL, &self->modules[shader]),
                                 code->name);
         *ret_module = self->modules[shader];
         return r;

@@ -33,8 +33,7 @@ int vk_staging_new(struct qvf_device *device, struct vk_staging **ret_staging)
         *ret_staging = staging; /* the device frees it, also half made */
         r = vk_buffer_new_shared(device, STAGING_BYTES, true, &staging->buffer);
         r = r < 0 ? r
-                  : vk_errno(device,
-                                    vkAllocateCommandBuffers(device->device, &allocate, &staging->commands),
+                  : vk_errno(device, vkAllocateCommandBuffers(device->device, &allocate, &staging->commands),
                                     "making a command buffer");
         return r < 0 ? r
                      : vk_errno(device, vkCreateFence(device->device, &fence, NULL, &staging->fence),
@@ -93,8 +92,8 @@ static int end(struct qvf_device *device)
         int r;
 
         vkCmdPipelineBarrier(staging->commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
-                        VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &all, 0, NULL,
-                        0, NULL);
+                        VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &all, 0,
+                        NULL, 0, NULL);
         r = vk_errno(device, vkEndCommandBuffer(staging->commands), "recording a copy");
         r = r < 0 ? r : vk_queue_submit(device, &staging->commands, 1, staging->fence);
         if (r < 0)

@@ -21,6 +21,7 @@ struct qvf_buffer {
         VkBuffer buffer;
         struct vk_memory memory;
         uint64_t bytes;
+        uint64_t whole; /* bytes with what was added for alignment */
         bool imported;
 };
 
@@ -47,8 +48,9 @@ struct qvf_device {
         struct vk_staging *staging;
         struct vk_runner *runner;
         pthread_mutex_t queue_mutex; /* around vkQueueSubmit() */
-        atomic_int lost; /* 0, or the enum qvf_run_state that every call gives from now on */
-        double cost_per_ms; /* measured: how much of vk_dispatch.cost a millisecond does */
+        atomic_int lost;             /* 0, or the enum qvf_run_state that every call gives from now on */
+        uint64_t chunk_cost;         /* of a command buffer at most, if it holds more than one dispatch */
+        double cost_per_ms;          /* measured: how much of vk_dispatch.cost a millisecond does */
 };
 
 void vk_log(const struct qvf_host *host, int level, const char *format, ...)
@@ -108,11 +110,12 @@ int vk_buffer_upload(struct qvf_buffer *buffer, uint64_t offset, const void *byt
 int vk_buffer_download(struct qvf_buffer *buffer, uint64_t offset, void *bytes, uint64_t length);
 void *vk_buffer_map(struct qvf_buffer *buffer);
 /* A small buffer that the host and the device see; for_reading: by the host. */
-int vk_buffer_new_shared(struct qvf_device *device, uint64_t bytes, bool for_reading,
-                struct qvf_buffer **ret_buffer);
+int vk_buffer_new_shared(
+                struct qvf_device *device, uint64_t bytes, bool for_reading, struct qvf_buffer **ret_buffer);
 
 /* Submits with the fence, under the mutex. */
-int vk_queue_submit(struct qvf_device *device, const VkCommandBuffer *commands, uint32_t count, VkFence fence);
+int vk_queue_submit(
+                struct qvf_device *device, const VkCommandBuffer *commands, uint32_t count, VkFence fence);
 
 /* transfer.c: copies through a staging buffer, on the queue, waited for */
 int vk_staging_new(struct qvf_device *device, struct vk_staging **ret_staging);
@@ -122,6 +125,7 @@ int vk_transfer_to(struct qvf_buffer *buffer, uint64_t offset, const void *bytes
 int vk_transfer_from(struct qvf_buffer *buffer, uint64_t offset, void *bytes, uint64_t length);
 
 /* program.c */
+#define VK_SCRATCH_SLOTS 4u
 struct vk_chunk {
         VkCommandBuffer commands;
         uint64_t cost;
@@ -133,17 +137,17 @@ struct qvf_program {
         struct qvf_program_limits limits;
         VkDescriptorPool sets;
         struct qvf_buffer *args;
-        struct qvf_buffer *scratch[4];
+        struct qvf_buffer *scratch[VK_SCRATCH_SLOTS];
         struct vk_chunk *chunks;
-        uint32_t n_chunks;
+        uint32_t n_chunks, chunks_made;
         uint32_t n_dispatches, n_barriers;
 
         /* The run: guarded by the runner's mutex. */
         int state; /* enum qvf_run_state; VK_NEVER_RAN */
         bool untold, pause_wanted;
-        uint32_t next;       /* the first chunk that was not submitted */
-        uint32_t in_flight;  /* submissions */
-        struct vk_flight {   /* the oldest first */
+        uint32_t next;      /* the first chunk that was not submitted */
+        uint32_t in_flight; /* submissions */
+        struct vk_flight {  /* the oldest first */
                 VkFence fence;
                 uint64_t cost;
                 double begun_ms;

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A program in the making. */
+#ifndef QVF_PLUGINS_VULKAN_BUILD_H
+#define QVF_PLUGINS_VULKAN_BUILD_H
+
+#include "plugins/vulkan/vulkan.h"
+
+#define VK_TOUCHED_MOST 96u
+
+struct vk_scratch_slot {
+        struct qvf_value value;
+        struct qvf_buffer *buffer;
+        uint64_t bytes;
+};
+
+struct vk_touched { /* read or written since the last barrier */
+        const struct qvf_buffer *buffer;
+        uint64_t begin, end;
+        bool written;
+};
+
+struct vk_build {
+        struct qvf_device *device;
+        struct qvf_program *program; /* NULL: counting only */
+        VkCommandBuffer commands;
+        int failure;
+        struct vk_scratch_slot scratch[VK_SCRATCH_SLOTS];
+        uint32_t n_dispatches, n_chunks, n_barriers;
+        uint32_t in_chunk;
+        uint64_t chunk_cost;
+        struct vk_touched touched[VK_TOUCHED_MOST];
+        uint32_t n_touched;
+};
+
+int vk_build_end_chunk(struct vk_build *build);
+
+#endif
