@@ -170,7 +170,7 @@ static void describe(VkPhysicalDevice physical, struct qvf_device_info *ret_info
         vkGetPhysicalDeviceProperties2(physical, &properties);
         info.kind = kind_of(properties.properties.deviceType);
         at = snprintf(info.id, sizeof(info.id), "vulkan-");
-        for (int i = 0; i < VK_UUID_SIZE && at < (int)sizeof(info.id) - 2; i++)
+        for (unsigned i = 0; i < VK_UUID_SIZE && at < (int)sizeof(info.id) - 2; i++)
                 at += snprintf(info.id + at, sizeof(info.id) - (size_t)at, "%02x", id.deviceUUID[i]);
         snprintf(info.name, sizeof(info.name), "%.120s", properties.properties.deviceName);
         snprintf(info.driver, sizeof(info.driver), "%.60s %.40s (0x%x)", driver.driverName,
