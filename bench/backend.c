@@ -2,6 +2,7 @@
 #include "bench/backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,7 +63,8 @@ static int choose_device(const char *folder, const char *name, const char *wante
 int bench_backend_open(const struct bench_device_options *options, struct qvf_compute *ret_compute,
                 struct qvf_device_info *ret_info, struct qvf_error *error)
 {
-        const struct qvf_device_options wanted = { .size = sizeof(wanted), .threads = options->threads };
+        struct qvf_device_options wanted = { .size = sizeof(wanted), .threads = options->threads };
+        _cleanup_close_ int cache = -1;
         const char *name = options->backend ? options->backend : "cpu", *folder;
         const struct qvf_backend *backend;
         struct qvf_device_info info;
@@ -78,6 +80,12 @@ int bench_backend_open(const struct bench_device_options *options, struct qvf_co
         r = qvf_backend_open(folder, name, &backend, error);
         if (r < 0)
                 return r;
+        if (options->cache) {
+                cache = open(options->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (cache < 0)
+                        return qvf_error_set(error, -errno, "%s: %s", options->cache, strerror(errno));
+                wanted.cache_folder = cache;
+        }
         r = backend->device_open(&qvf_host_default, index, &wanted, &device);
         if (r < 0)
                 return qvf_error_set(error, r, "device '%s' can't be opened: %s", info.id, strerror(-r));

@@ -6,7 +6,7 @@
 #include "engine/model/compute.h"
 
 struct bench_device_options {
-        const char *backend, *device, *plugins;
+        const char *backend, *device, *plugins, *cache;
         uint32_t threads; /* 0: all CPUs */
 };
 

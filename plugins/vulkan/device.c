@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a device: queue, memory types, limits and features. */
 #include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "plugins/vulkan/vulkan.h"
 
@@ -132,6 +135,11 @@ int vk_device_open(const struct qvf_host *host, uint32_t index, const struct qvf
         device->host = *host;
         pthread_mutex_init(&device->queue_mutex, NULL);
         device->submission_ms = options && options->submission_ms ? options->submission_ms : SUBMISSION_MS;
+        if (options &&
+                        options->size >= offsetof(struct qvf_device_options, cache_folder) +
+                                                         sizeof(int32_t) &&
+                        options->cache_folder > 0)
+                device->cache_folder = fcntl(options->cache_folder, F_DUPFD_CLOEXEC, 3);
         r = open_device(device, index);
         if (r < 0) {
                 vk_device_close(device);
@@ -156,6 +164,8 @@ void vk_device_close(struct qvf_device *device)
                         vkDestroyCommandPool(device->device, device->commands, NULL);
                 vkDestroyDevice(device->device, NULL);
         }
+        if (device->cache_folder > 0)
+                close(device->cache_folder);
         if (device->instance)
                 vkDestroyInstance(device->instance, NULL);
         pthread_mutex_destroy(&device->queue_mutex);

@@ -40,7 +40,6 @@ static int make_layouts(struct vk_pipelines *self)
                 .pushConstantRangeCount = 1,
                 .pPushConstantRanges = &push,
         };
-        const VkPipelineCacheCreateInfo cache = { .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO };
         struct qvf_device *device = self->device;
         int r;
 
@@ -56,9 +55,7 @@ static int make_layouts(struct vk_pipelines *self)
         r = r < 0 ? r
                   : vk_errno(device, vkCreatePipelineLayout(device->device, &layout, NULL, &self->layout),
                                     "making a layout");
-        return r < 0 ? r
-                     : vk_errno(device, vkCreatePipelineCache(device->device, &cache, NULL, &self->cache),
-                                       "making a pipeline cache");
+        return r < 0 ? r : vk_pipeline_cache_load(device, device->cache_folder, &self->cache);
 }
 
 int vk_pipelines_new(struct qvf_device *device, struct vk_pipelines **ret_pipelines)
@@ -86,6 +83,8 @@ void vk_pipelines_free(struct vk_pipelines *self)
         for (uint32_t i = 0; i < VK_SHADER_COUNT; i++)
                 if (self->modules[i])
                         vkDestroyShaderModule(device, self->modules[i], NULL);
+        if (self->cache && self->count > 0)
+                vk_pipeline_cache_store(self->device, self->device->cache_folder, self->cache);
         if (self->cache)
                 vkDestroyPipelineCache(device, self->cache, NULL);
         if (self->layout)

@@ -41,6 +41,7 @@ struct qvf_device {
         struct vk_limits limits;
         uint64_t import_alignment; /* 0: no import of host memory */
         uint32_t submission_ms;
+        int cache_folder; /* 0: none */
         bool device_fault;
         bool sets_subgroup_size; /* each pipeline asks for features.subgroup_size */
         PFN_vkGetMemoryHostPointerPropertiesEXT host_pointer_properties;
@@ -123,6 +124,10 @@ void vk_staging_free(struct vk_staging *staging);
 int vk_transfer_fill(struct qvf_buffer *buffer);
 int vk_transfer_to(struct qvf_buffer *buffer, uint64_t offset, const void *bytes, uint64_t length);
 int vk_transfer_from(struct qvf_buffer *buffer, uint64_t offset, void *bytes, uint64_t length);
+
+/* pipeline_cache.c: what the driver compiled, kept in the folder that the host named */
+int vk_pipeline_cache_load(struct qvf_device *device, int folder, VkPipelineCache *ret_cache);
+void vk_pipeline_cache_store(struct qvf_device *device, int folder, VkPipelineCache cache);
 
 /* program.c */
 #define VK_SCRATCH_SLOTS 4u
