@@ -1,6 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #version 450
 #extension GL_GOOGLE_include_directive : require
-/* SPDX-License-Identifier: Apache-2.0 */
 #include "qvf.glsl"
 
 layout(local_size_x_id = 0) in;

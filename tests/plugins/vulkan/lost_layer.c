@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A Vulkan layer for tests: the device is lost at the QVF_TEST_LOST_AT-th submission. One instance, one device. */
+#include <stdlib.h>
+#include <string.h>
+#include <vulkan/vk_layer.h>
+#include <vulkan/vulkan.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static PFN_vkGetInstanceProcAddr next_instance_address;
+static PFN_vkGetDeviceProcAddr next_device_address;
+static PFN_vkQueueSubmit next_submit;
+static PFN_vkWaitForFences next_wait;
+static long submissions;
+
+static bool is_lost(void)
+{
+        const char *at = getenv("QVF_TEST_LOST_AT");
+
+        return at && submissions >= atol(at);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL lose_submit(
+                VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence)
+{
+        submissions++;
+        return is_lost() ? VK_ERROR_DEVICE_LOST : next_submit(queue, count, infos, fence);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL lose_wait(
+                VkDevice device, uint32_t count, const VkFence *fences, VkBool32 all, uint64_t timeout)
+{
+        return is_lost() ? VK_ERROR_DEVICE_LOST : next_wait(device, count, fences, all, timeout);
+}
+
+/* The link of the chain that belongs to this layer. */
+static void *find_link(const void *chain, VkStructureType type, VkLayerFunction function)
+{
+        const VkLayerInstanceCreateInfo *info = chain;
+
+        while (info && (info->sType != type || info->function != function))
+                info = info->pNext;
+        return (void *)(uintptr_t)info;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL create_instance(
+                const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator, VkInstance *ret_instance)
+{
+        VkLayerInstanceCreateInfo *link = find_link(
+                        info->pNext, VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO, VK_LAYER_LINK_INFO);
+        PFN_vkCreateInstance next;
+
+        if (!link)
+                return VK_ERROR_INITIALIZATION_FAILED;
+        next_instance_address = link->u.pLayerInfo->pfnNextGetInstanceProcAddr;
+        link->u.pLayerInfo = link->u.pLayerInfo->pNext;
+        next = (PFN_vkCreateInstance)next_instance_address(NULL, "vkCreateInstance");
+        return next(info, allocator, ret_instance);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
+                const VkAllocationCallbacks *allocator, VkDevice *ret_device)
+{
+        VkLayerDeviceCreateInfo *link = find_link(
+                        info->pNext, VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO, VK_LAYER_LINK_INFO);
+        PFN_vkCreateDevice next;
+        VkResult result;
+
+        if (!link)
+                return VK_ERROR_INITIALIZATION_FAILED;
+        next = (PFN_vkCreateDevice)link->u.pLayerInfo->pfnNextGetInstanceProcAddr(NULL, "vkCreateDevice");
+        next_device_address = link->u.pLayerInfo->pfnNextGetDeviceProcAddr;
+        link->u.pLayerInfo = link->u.pLayerInfo->pNext;
+        result = next(physical, info, allocator, ret_device);
+        if (result == VK_SUCCESS) {
+                next_submit = (PFN_vkQueueSubmit)next_device_address(*ret_device, "vkQueueSubmit");
+                next_wait = (PFN_vkWaitForFences)next_device_address(*ret_device, "vkWaitForFences");
+        }
+        return result;
+}
+
+static PFN_vkVoidFunction ours(const char *name);
+
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL device_address(VkDevice device, const char *name)
+{
+        PFN_vkVoidFunction function = ours(name);
+
+        return function ? function : next_device_address(device, name);
+}
+
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL instance_address(VkInstance instance, const char *name)
+{
+        PFN_vkVoidFunction function = ours(name);
+
+        return function ? function : next_instance_address ? next_instance_address(instance, name) : NULL;
+}
+
+static PFN_vkVoidFunction ours(const char *name)
+{
+        static const struct {
+                const char *name;
+                PFN_vkVoidFunction function;
+        } all[] = {
+                { "vkCreateInstance", (PFN_vkVoidFunction)create_instance },
+                { "vkCreateDevice", (PFN_vkVoidFunction)create_device },
+                { "vkQueueSubmit", (PFN_vkVoidFunction)lose_submit },
+                { "vkWaitForFences", (PFN_vkVoidFunction)lose_wait },
+                { "vkGetDeviceProcAddr", (PFN_vkVoidFunction)device_address },
+                { "vkGetInstanceProcAddr", (PFN_vkVoidFunction)instance_address },
+        };
+
+        for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+                if (strcmp(all[i].name, name) == 0)
+                        return all[i].function;
+        return NULL;
+}
+
+EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *version);
+
+EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *version)
+{
+        if (version->loaderLayerInterfaceVersion > 2)
+                version->loaderLayerInterfaceVersion = 2;
+        version->pfnGetInstanceProcAddr = instance_address;
+        version->pfnGetDeviceProcAddr = device_address;
+        version->pfnGetPhysicalDeviceProcAddr = NULL;
+        return VK_SUCCESS;
+}
