@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A Vulkan layer for tests: the device is lost at the QVF_TEST_LOST_AT-th submission. One instance, one device. */
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vulkan/vk_layer.h>
@@ -43,8 +44,8 @@ static void *find_link(const void *chain, VkStructureType type, VkLayerFunction 
         return (void *)(uintptr_t)info;
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL create_instance(
-                const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator, VkInstance *ret_instance)
+static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo *info,
+                const VkAllocationCallbacks *allocator, VkInstance *ret_instance)
 {
         VkLayerInstanceCreateInfo *link = find_link(
                         info->pNext, VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO, VK_LAYER_LINK_INFO);
@@ -58,8 +59,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_instance(
         return next(info, allocator, ret_instance);
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
-                const VkAllocationCallbacks *allocator, VkDevice *ret_device)
+static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
+                const VkDeviceCreateInfo *info, const VkAllocationCallbacks *allocator, VkDevice *ret_device)
 {
         VkLayerDeviceCreateInfo *link = find_link(
                         info->pNext, VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO, VK_LAYER_LINK_INFO);
@@ -115,9 +116,11 @@ static PFN_vkVoidFunction ours(const char *name)
         return NULL;
 }
 
-EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *version);
+EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(
+                VkNegotiateLayerInterface *version);
 
-EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *version)
+EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(
+                VkNegotiateLayerInterface *version)
 {
         if (version->loaderLayerInterfaceVersion > 2)
                 version->loaderLayerInterfaceVersion = 2;
