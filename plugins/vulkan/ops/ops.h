@@ -6,5 +6,8 @@
 #include "plugins/vulkan/emit.h"
 
 vk_emitter vk_op_fill;
+vk_emitter vk_op_matmul;
+vk_emitter vk_op_matmul_backward;
+vk_emitter vk_op_matmul_weight_backward;
 
 #endif

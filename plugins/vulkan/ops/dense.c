@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which shader does a product with a dense weight, and the pieces that no binding is too small for. */
+#include "plugins/vulkan/ops/dense.h"
+
+#define NARROW 32u         /* results of up to so many columns have too few tiles */
+#define FEW_ROWS 8u        /* likewise rows */
+#define DEPTH_MOST 64u     /* products that an invocation keeps the weights of */
+#define OUTER_SHARED 1024u /* numbers of x in shared memory */
+
+struct piece { /* of a product: what one dispatch does */
+        const struct vk_dense *product;
+        uint32_t row, rows;   /* from product->row on */
+        uint32_t word, words; /* from product->word on */
+        uint32_t m, n, k;
+};
+
+static uint32_t at_least_16(uint64_t number)
+{
+        return number > UINT32_MAX ? UINT32_MAX / 16 * 16 : number < 16 ? 16 : (uint32_t)number / 16 * 16;
+}
+
+/* The numbers of dense_weight.glsl. */
+static uint32_t weight_dtype(const struct vk_operand *weight)
+{
+        return weight->dtype | (weight->value->block_scales ? 4096u : 0);
+}
+
+static struct vk_binding rows_of(
+                const struct qvf_value *value, uint64_t row_bytes, uint32_t row, uint32_t rows, bool written)
+{
+        return (struct vk_binding){
+                .value = value, .offset = row * row_bytes, .bytes = rows * row_bytes, .written = written
+        };
+}
+
+static struct vk_dispatch dispatch_of(const struct vk_call *call, const struct piece *piece)
+{
+        const struct vk_dense *p = piece->product;
+        struct vk_dispatch d = {
+                .push = { .rows_from = call->op->rows,
+                                .rows = call->rows,
+                                .row0 = p->row + piece->row,
+                                .flags = p->flags },
+                .n_bind = 4,
+                .cost = (uint64_t)piece->m * piece->n * piece->k + 1,
+        };
+        uint32_t n[8] = { piece->rows, piece->n, piece->k, p->y_columns, p->x_columns,
+                p->s ? p->s->columns : 0, piece->word, p->s_column };
+
+        for (int i = 0; i < 8; i++)
+                d.push.n[i] = n[i];
+        if (p->transposed && piece->word > 0)
+                d.push.flags |= QVF_ACCUMULATE;
+        d.push.f[0] = p->factor;
+        d.push.f[1] = p->weight->value->scale;
+        d.bind[0] = rows_of(p->y, 4ull * p->y_columns, p->y_row + piece->row, piece->rows, true);
+        d.bind[1] = rows_of(p->x, 4ull * p->x_columns, p->row + piece->row, piece->rows, false);
+        d.bind[2] = rows_of(p->weight->value, vk_operand_row_bytes(p->weight), p->word + piece->word,
+                        piece->words, false);
+        if (p->s)
+                d.bind[3] = rows_of(p->s, 4ull * p->s->columns, p->row + piece->row, piece->rows, false);
+        d.constant[0] = weight_dtype(p->weight);
+        return d;
+}
+
+/* K is shared out among invocations. */
+static void emit_dot(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
+{
+        struct vk_dispatch d = dispatch_of(call, piece);
+        uint32_t rows = piece->m >= 512 ? 4 : piece->m <= 4 && piece->n > NARROW ? piece->m : 1;
+        uint32_t columns = piece->n >= 8 && rows * piece->m > 1 ? 8 : 4;
+
+        d.shader = piece->product->transposed ? VK_SHADER_MATMUL_BACKWARD_DOT : VK_SHADER_MATMUL_DOT;
+        d.constant[1] = rows == 1 ? 128 : 64;
+        d.constant[2] = rows;
+        d.constant[3] = columns;
+        d.n_constants = 4;
+        d.groups[0] = vk_div_up(piece->n, columns);
+        d.groups[1] = vk_div_up(piece->m, rows);
+        vk_emit(build, &d);
+}
+
+/* An invocation keeps the K weights of its column. */
+static void emit_outer(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
+{
+        struct vk_dispatch d = dispatch_of(call, piece);
+        uint32_t depth = piece->k <= 8 ? 8 : piece->k <= 16 ? 16 : piece->k <= 32 ? 32 : DEPTH_MOST;
+        uint32_t rows = piece->m <= 8 ? 1 : piece->m <= 512 ? 4 : OUTER_SHARED / DEPTH_MOST;
+
+        d.shader = piece->product->transposed ? VK_SHADER_MATMUL_BACKWARD_OUTER : VK_SHADER_MATMUL_OUTER;
+        d.constant[1] = 64;
+        d.constant[2] = rows;
+        d.constant[3] = depth;
+        d.n_constants = 4;
+        d.groups[0] = vk_div_up(piece->n, 64);
+        d.groups[1] = vk_div_up(piece->m, rows);
+        vk_emit(build, &d);
+}
+
+static void emit_tiles(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
+{
+        struct vk_dispatch d = dispatch_of(call, piece);
+        uint32_t rows = piece->m <= 16 ? 1 : piece->m <= 32 ? 2 : 4;
+        uint32_t columns = piece->n <= 16 ? 1 : piece->n <= 32 ? 2 : 4;
+
+        d.shader = piece->product->transposed ? VK_SHADER_MATMUL_BACKWARD : VK_SHADER_MATMUL;
+        d.constant[1] = rows;
+        d.constant[2] = columns;
+        d.n_constants = 3;
+        d.groups[0] = vk_div_up(piece->n, 16 * columns);
+        d.groups[1] = vk_div_up(piece->m, 16 * rows);
+        vk_emit(build, &d);
+}
+
+static void emit_piece(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
+{
+        if (piece->k <= DEPTH_MOST)
+                emit_outer(build, call, piece);
+        else if (piece->m <= FEW_ROWS || piece->n <= NARROW)
+                emit_dot(build, call, piece);
+        else
+                emit_tiles(build, call, piece);
+}
+
+void vk_dense_emit(struct vk_build *build, const struct vk_call *call, const struct vk_dense *product)
+{
+        const struct vk_limits *limits = call->limits;
+        uint32_t widest = product->y_columns > product->x_columns ? product->y_columns : product->x_columns;
+        uint32_t rows_most = at_least_16((limits->range - limits->alignment) / (4ull * widest));
+        uint32_t words_most = at_least_16(
+                        (limits->range - limits->alignment) / vk_operand_row_bytes(product->weight));
+
+        if (rows_most > limits->groups[1])
+                rows_most = limits->groups[1];
+        if (words_most > limits->groups[0])
+                words_most = limits->groups[0] / 16 * 16;
+        for (uint32_t word = 0; word < product->words; word += words_most)
+                for (uint32_t row = 0; row < product->rows; row += rows_most) {
+                        struct piece piece = { .product = product, .row = row, .word = word };
+
+                        piece.rows = product->rows - row < rows_most ? product->rows - row : rows_most;
+                        piece.words = product->words - word < words_most ? product->words - word
+                                                                         : words_most;
+                        piece.m = piece.rows;
+                        piece.n = product->transposed ? product->weight->columns : piece.words;
+                        piece.k = product->transposed ? piece.words : product->weight->columns;
+                        emit_piece(build, call, &piece);
+                }
+}

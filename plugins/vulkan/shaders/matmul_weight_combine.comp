@@ -1,0 +1,28 @@
+#version 450
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dW (+)= f0 · Σ_p parts[p], n[0] numbers of dW, n[1] parts. */
+#include "qvf.glsl"
+
+layout(local_size_x = 64) in;
+
+layout(set = 0, binding = 1, std430) buffer combine_dw
+{
+        float dw[];
+};
+layout(set = 0, binding = 2, std430) readonly buffer combine_parts
+{
+        float parts[];
+};
+
+void main()
+{
+        uint i = qvf_group() * 64 + gl_LocalInvocationIndex;
+        float sum = 0.0;
+
+        if (i >= push.n[0])
+                return;
+        for (uint p = 0; p < push.n[1]; p++)
+                sum += parts[p * push.n[0] + i];
+        sum *= push.f[0];
+        dw[i] = (push.flags & QVF_ACCUMULATE) != 0 ? dw[i] + sum : sum;
+}
