@@ -166,7 +166,7 @@ static int pack_weight(
                 return -ENOMEM;
         r = self->backend->pack(self->device, &weight, packed);
         if (r == 0)
-                r = self->backend->buffer_new(self->device, bytes, &on->weight);
+                r = self->backend->buffer_new(self->device, bytes, QVF_BUFFER_DEVICE, &on->weight);
         if (r == 0)
                 r = self->backend->buffer_upload(on->weight, 0, packed, bytes);
         if (r < 0)
@@ -183,7 +183,7 @@ static int build(const struct conformance *self, const struct conformance_run *r
         struct qvf_program_desc desc = { sizeof(desc), run->n_operands, 1, on->values, &on->op,
                 "conformance" };
         uint64_t bytes;
-        int r = self->backend->buffer_new(self->device, image->bytes, &on->buffer);
+        int r = self->backend->buffer_new(self->device, image->bytes, QVF_BUFFER_DEVICE, &on->buffer);
 
         if (r < 0)
                 return r;

@@ -78,11 +78,13 @@ static void lay_out_inputs_outputs(struct qvf_context *self)
         inputs->table = place_value(self, &offset, options->sequences, self->blocks_per_sequence, QVF_I32);
         self->turn = place_value(self, &offset, self->blocks_per_sequence, 2, QVF_I32);
         self->copy = place_value(self, &offset, self->blocks_per_sequence, 2, QVF_I32);
+        self->inputs_bytes = offset;
+        offset = 0;
         if (!options->no_logits)
                 self->logits = place_value(self, &offset, outputs, info->vocabulary_size, QVF_F32);
         if (options->hidden)
                 self->hidden = place_value(self, &offset, outputs, info->dim, QVF_F32);
-        self->io_bytes = offset;
+        self->results_bytes = offset;
 }
 
 static int allocate(struct qvf_context *self, struct qvf_error *error)
@@ -91,23 +93,29 @@ static int allocate(struct qvf_context *self, struct qvf_error *error)
         const struct qvf_compute *compute = &self->model->compute;
         struct qvf_value *placed[] = { &self->inputs.ids, &self->inputs.position, &self->inputs.sequence,
                 &self->inputs.place, &self->inputs.output_index, &self->inputs.adapter_scale,
-                &self->inputs.table, &self->turn, &self->copy, &self->logits, &self->hidden };
+                &self->inputs.table, &self->turn, &self->copy };
         uint64_t row = qvf_row_bytes(self->options.kv_dtype, info->n_kv_heads * info->head_dim);
         uint64_t layer = row * self->n_blocks * QVF_KV_BLOCK;
         int r;
 
         self->kv_bytes = 2 * layer * info->n_layers;
-        r = qvf_compute_buffer(compute, self->io_bytes, "inputs and results", &self->io, error);
+        r = qvf_compute_buffer(compute, self->inputs_bytes, QVF_BUFFER_DEVICE, "inputs",
+                        &self->inputs_buffer, error);
+        r = r < 0 ? r
+                  : qvf_compute_buffer(compute, self->results_bytes, QVF_BUFFER_RESULTS, "results",
+                                    &self->results_buffer, error);
         if (r < 0)
                 return r;
+        self->logits.buffer = self->hidden.buffer = self->results_buffer;
         for (size_t i = 0; i < QVF_ARRAY_LENGTH(placed); i++)
-                placed[i]->buffer = self->io;
+                placed[i]->buffer = self->inputs_buffer;
         self->caches = calloc(2 * (size_t)info->n_layers, sizeof(*self->caches));
         self->kv_buffers = calloc(2 * (size_t)info->n_layers, sizeof(*self->kv_buffers));
         if (!self->caches || !self->kv_buffers)
                 return -ENOMEM;
         for (uint32_t i = 0; i < 2 * info->n_layers; i++) {
-                r = qvf_compute_buffer(compute, layer, "keys and values", &self->kv_buffers[i], error);
+                r = qvf_compute_buffer(compute, layer, QVF_BUFFER_DEVICE, "keys and values",
+                                &self->kv_buffers[i], error);
                 if (r < 0)
                         return r;
                 self->caches[i] = (struct qvf_value){
@@ -118,8 +126,10 @@ static int allocate(struct qvf_context *self, struct qvf_error *error)
                         .scale = 1,
                 };
         }
-        self->host_outputs = compute->backend->buffer_map(self->io) ? NULL : malloc(self->io_bytes);
-        return 0;
+        if (compute->backend->buffer_map(self->results_buffer))
+                return 0;
+        self->host_results = malloc(self->results_bytes);
+        return self->host_results ? 0 : -ENOMEM;
 }
 
 int qvf_context_new(struct qvf_model *model, const struct qvf_context_options *options,
@@ -163,7 +173,8 @@ struct qvf_context *qvf_context_free(struct qvf_context *self)
         for (uint32_t i = 0; self->kv_buffers && i < 2 * self->model->info->n_layers; i++)
                 qvf_compute_buffer_free(compute, self->kv_buffers[i]);
         qvf_compute_buffer_free(compute, self->arena);
-        qvf_compute_buffer_free(compute, self->io);
+        qvf_compute_buffer_free(compute, self->inputs_buffer);
+        qvf_compute_buffer_free(compute, self->results_buffer);
         for (uint32_t i = 0; self->sequences && i < self->options.sequences; i++)
                 free(self->sequences[i].adapters);
         qvf_kv_blocks_free(self->blocks);
@@ -171,7 +182,7 @@ struct qvf_context *qvf_context_free(struct qvf_context *self)
         free(self->caches);
         free(self->sequences);
         free(self->rows);
-        free(self->host_outputs);
+        free(self->host_results);
         free(self);
         return NULL;
 }
@@ -266,7 +277,8 @@ uint32_t qvf_context_outputs(const struct qvf_context *self)
 static const float *output_of(const struct qvf_context *self, const struct qvf_value *value, uint32_t output)
 {
         const struct qvf_backend *backend = self->model->compute.backend;
-        const char *base = self->host_outputs ? self->host_outputs : backend->buffer_map(self->io);
+        const char *base =
+                        self->host_results ? self->host_results : backend->buffer_map(self->results_buffer);
 
         if (value->rows == 0 || output >= self->n_outputs)
                 return NULL;

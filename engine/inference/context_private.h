@@ -37,12 +37,12 @@ struct qvf_context {
         struct context_sequence *sequences;
         struct context_row *rows;
 
-        struct qvf_buffer *io, *arena, **kv_buffers;
-        uint64_t io_bytes, arena_bytes, kv_bytes;
+        struct qvf_buffer *inputs_buffer, *results_buffer, *arena, **kv_buffers;
+        uint64_t inputs_bytes, results_bytes, arena_bytes, kv_bytes;
         struct qvf_value *caches; /* keys of layer 0, values of layer 0, keys of layer 1, … */
         struct qvf_network_inputs inputs;
         struct qvf_value logits, hidden, turn, copy;
-        char *host_outputs; /* a copy of io, for devices whose buffers can't be mapped */
+        char *host_results; /* a copy of the results, for devices whose buffers can't be mapped */
         uint32_t n_outputs;
 
         struct context_program programs[CONTEXT_PROGRAMS];

@@ -92,8 +92,8 @@ static int grow_arena(struct qvf_context *self, uint64_t bytes, struct qvf_error
         qvf_compute_buffer_free(&self->model->compute, self->arena);
         self->arena = NULL;
         self->arena_bytes = 0;
-        if (qvf_compute_buffer(&self->model->compute, bytes, "intermediate results", &self->arena, error) <
-                        0)
+        if (qvf_compute_buffer(&self->model->compute, bytes, QVF_BUFFER_DEVICE, "intermediate results",
+                            &self->arena, error) < 0)
                 return -ENOMEM;
         self->arena_bytes = bytes;
         return 0;
@@ -184,7 +184,7 @@ int qvf_context_memory(
                 .model_mapped = self->model->mapped_bytes,
                 .model_device = self->model->device_bytes,
                 .kv = self->kv_bytes,
-                .inputs_outputs = self->io_bytes,
+                .inputs_outputs = self->inputs_bytes + self->results_bytes,
         };
         int r = program_memory(self, 1, &memory, error);
 

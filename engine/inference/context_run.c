@@ -11,7 +11,7 @@ static int upload(struct qvf_context *self, const struct qvf_value *value, const
                 uint64_t length, struct qvf_error *error)
 {
         const struct qvf_backend *backend = self->model->compute.backend;
-        int r = length == 0 ? 0 : backend->buffer_upload(self->io, value->offset, bytes, length);
+        int r = length == 0 ? 0 : backend->buffer_upload(self->inputs_buffer, value->offset, bytes, length);
 
         if (r < 0)
                 return qvf_error_set(error, r, "inputs can't be brought to the %s device: %s", backend->name,
@@ -181,14 +181,14 @@ static int download_outputs(struct qvf_context *self, struct qvf_error *error)
         const struct qvf_value *results[] = { &self->logits, &self->hidden };
         const struct qvf_backend *backend = self->model->compute.backend;
 
-        if (!self->host_outputs)
+        if (!self->host_results)
                 return 0;
         for (size_t i = 0; i < QVF_ARRAY_LENGTH(results); i++) {
                 uint64_t bytes = (uint64_t)self->n_outputs * results[i]->columns * sizeof(float);
                 int r = results[i]->rows == 0 || bytes == 0
                                         ? 0
-                                        : backend->buffer_download(self->io, results[i]->offset,
-                                                          self->host_outputs + results[i]->offset, bytes);
+                                        : backend->buffer_download(self->results_buffer, results[i]->offset,
+                                                          self->host_results + results[i]->offset, bytes);
 
                 if (r < 0)
                         return qvf_error_set(error, r, "results can't be read from the %s device: %s",

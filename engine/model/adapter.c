@@ -53,7 +53,8 @@ static int fill(struct qvf_adapter *adapter, const struct qvf_adapter_file *file
                 place(adapter, &matrix->a, &adapter->pairs[i].a);
                 place(adapter, &matrix->b, &adapter->pairs[i].b);
         }
-        r = qvf_compute_buffer(&adapter->model->compute, adapter->bytes, "adapter", &adapter->buffer, error);
+        r = qvf_compute_buffer(&adapter->model->compute, adapter->bytes, QVF_BUFFER_DEVICE, "adapter",
+                        &adapter->buffer, error);
         for (uint32_t i = 0; r == 0 && i < count; i++) {
                 if (file->matrices[i].rank == 0)
                         continue;

@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-int qvf_compute_buffer(const struct qvf_compute *compute, uint64_t bytes, const char *what,
-                struct qvf_buffer **ret_buffer, struct qvf_error *error)
+int qvf_compute_buffer(const struct qvf_compute *compute, uint64_t bytes, enum qvf_buffer_use use,
+                const char *what, struct qvf_buffer **ret_buffer, struct qvf_error *error)
 {
-        int r = compute->backend->buffer_new(compute->device, bytes, ret_buffer);
+        int r = compute->backend->buffer_new(compute->device, bytes, use, ret_buffer);
 
         if (r < 0)
                 return qvf_error_set(error, r, "no %" PRIu64 " bytes on the %s device for the %s: %s", bytes,
@@ -20,7 +20,7 @@ int qvf_compute_upload(const struct qvf_compute *compute, const void *bytes, uin
                 const char *what, struct qvf_buffer **ret_buffer, struct qvf_error *error)
 {
         struct qvf_buffer *buffer;
-        int r = qvf_compute_buffer(compute, length, what, &buffer, error);
+        int r = qvf_compute_buffer(compute, length, QVF_BUFFER_DEVICE, what, &buffer, error);
 
         if (r < 0)
                 return r;

@@ -12,8 +12,8 @@ struct qvf_compute {
         uint32_t layout_version; /* of its info; 0: not known, packed weights are not cached */
 };
 
-int qvf_compute_buffer(const struct qvf_compute *compute, uint64_t bytes, const char *what,
-                struct qvf_buffer **ret_buffer, struct qvf_error *error);
+int qvf_compute_buffer(const struct qvf_compute *compute, uint64_t bytes, enum qvf_buffer_use use,
+                const char *what, struct qvf_buffer **ret_buffer, struct qvf_error *error);
 /* A new buffer with these bytes in it. */
 int qvf_compute_upload(const struct qvf_compute *compute, const void *bytes, uint64_t length,
                 const char *what, struct qvf_buffer **ret_buffer, struct qvf_error *error);

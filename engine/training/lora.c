@@ -168,7 +168,8 @@ int qvf_lora_new(const struct qvf_model *model, const struct qvf_lora_options *o
         for (int i = 0; i < 7; i++) {
                 if (sizes[i] == 0)
                         continue;
-                r = qvf_compute_buffer(&model->compute, sizes[i], names[i], &lora->buffers[i], error);
+                r = qvf_compute_buffer(&model->compute, sizes[i], QVF_BUFFER_DEVICE, names[i],
+                                &lora->buffers[i], error);
                 if (r < 0)
                         return r;
                 lora->bytes += sizes[i];

@@ -126,11 +126,12 @@ static int allocate(
 {
         struct qvf_value *placed[] = { &self->inputs.ids, &self->inputs.position, &self->inputs.first,
                 &self->inputs.output_index, &self->inputs.target, &self->loss, &self->best };
-        int r = qvf_compute_buffer(&self->compute, io_bytes, "inputs and results", &self->io, error);
+        int r = qvf_compute_buffer(
+                        &self->compute, io_bytes, QVF_BUFFER_DEVICE, "inputs and results", &self->io, error);
 
         if (r == 0)
-                r = qvf_compute_buffer(
-                                &self->compute, arena_bytes, "intermediate results", &self->arena, error);
+                r = qvf_compute_buffer(&self->compute, arena_bytes, QVF_BUFFER_DEVICE,
+                                "intermediate results", &self->arena, error);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < QVF_ARRAY_LENGTH(placed); i++)

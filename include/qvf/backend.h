@@ -93,6 +93,11 @@ struct qvf_args { /* what changes from run to run; may be sent to the device as 
         float learning_rate, clip, loss_scale;
 };
 
+enum qvf_buffer_use {
+        QVF_BUFFER_DEVICE,  /* what the device works on */
+        QVF_BUFFER_RESULTS, /* what it writes and the host reads after each run */
+};
+
 enum qvf_run_state { /* wait() returns one of these or a negative errno */
         QVF_RUN_DONE,
         QVF_RUN_GOING,         /* the time-out passed first */
@@ -118,8 +123,9 @@ struct qvf_backend {
         /* Readable when a run ended or paused; wait() with time-out 0 then says which, and clears it. */
         int (*event_fd)(struct qvf_device *device);
 
-        /* Zeroed. */
-        int (*buffer_new)(struct qvf_device *device, uint64_t bytes, struct qvf_buffer **ret_buffer);
+        /* Zeroed. `use` is an enum qvf_buffer_use: a hint where it should stand, and no more. */
+        int (*buffer_new)(struct qvf_device *device, uint64_t bytes, uint32_t use,
+                        struct qvf_buffer **ret_buffer);
         /* Uses host memory as it stands, without a copy; -ENOTSUP where the device can't. Read-only memory is fine
          * for weights. */
         int (*buffer_import)(struct qvf_device *device, const void *memory, uint64_t bytes,

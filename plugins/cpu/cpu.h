@@ -76,7 +76,7 @@ int cpu_device_open(const struct qvf_host *host, uint32_t index, const struct qv
                 struct qvf_device **ret_device);
 void cpu_device_close(struct qvf_device *device);
 int cpu_device_event_fd(struct qvf_device *device);
-int cpu_buffer_new(struct qvf_device *device, uint64_t bytes, struct qvf_buffer **ret_buffer);
+int cpu_buffer_new(struct qvf_device *device, uint64_t bytes, uint32_t use, struct qvf_buffer **ret_buffer);
 int cpu_buffer_import(struct qvf_device *device, const void *memory, uint64_t bytes,
                 struct qvf_buffer **ret_buffer);
 void cpu_buffer_free(struct qvf_buffer *buffer);

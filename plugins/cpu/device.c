@@ -76,12 +76,13 @@ static int make_buffer(struct qvf_device *device, void *memory, uint64_t bytes, 
         return 0;
 }
 
-int cpu_buffer_new(struct qvf_device *device, uint64_t bytes, struct qvf_buffer **ret_buffer)
+int cpu_buffer_new(struct qvf_device *device, uint64_t bytes, uint32_t use, struct qvf_buffer **ret_buffer)
 {
         uint64_t padded;
         void *memory;
         int r;
 
+        (void)use; /* it is all one memory */
         if (bytes == 0 || !qvf_align_u64(bytes, BUFFER_ALIGNMENT, &padded) || padded > PTRDIFF_MAX)
                 return -EINVAL;
         memory = device->host.alloc(device->host.context, padded, BUFFER_ALIGNMENT);

@@ -117,7 +117,7 @@ static int make_and_place(struct qvf_device *device, uint64_t bytes, VkMemoryPro
         return 0;
 }
 
-int vk_buffer_new(struct qvf_device *device, uint64_t bytes, struct qvf_buffer **ret_buffer)
+int vk_buffer_new(struct qvf_device *device, uint64_t bytes, uint32_t use, struct qvf_buffer **ret_buffer)
 {
         const VkMemoryPropertyFlags visible =
                         VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
@@ -129,8 +129,11 @@ int vk_buffer_new(struct qvf_device *device, uint64_t bytes, struct qvf_buffer *
                 return -ENODEV;
         if (bytes == 0 || !qvf_align_u64(bytes, 256, &bytes))
                 return -EINVAL;
-        r = make_and_place(device, bytes, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
-                        unified(device) ? shared : own, ret_buffer);
+        if (use == QVF_BUFFER_RESULTS) /* small, and written once: reading it must be fast for the host */
+                r = vk_buffer_new_shared(device, bytes, true, ret_buffer);
+        else
+                r = make_and_place(device, bytes, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+                                unified(device) ? shared : own, ret_buffer);
         if (r < 0)
                 return r;
         r = vk_transfer_fill(*ret_buffer);

@@ -162,7 +162,7 @@ static int make(struct qvf_program *program, const struct qvf_program_desc *desc
         for (unsigned i = 0; i < VK_SCRATCH_SLOTS && r == 0; i++) {
                 if (counted.scratch[i].bytes == 0)
                         continue;
-                r = vk_buffer_new(device, counted.scratch[i].bytes, &program->scratch[i]);
+                r = vk_buffer_new(device, counted.scratch[i].bytes, QVF_BUFFER_DEVICE, &program->scratch[i]);
                 build.scratch[i].buffer = program->scratch[i];
         }
         r = r < 0 ? r : emit_all(&build, desc, &program->limits);

@@ -103,7 +103,7 @@ struct vk_features_wanted {
 void vk_features_probe(VkInstance instance, VkPhysicalDevice physical, struct vk_features_wanted *wanted);
 
 /* buffer.c */
-int vk_buffer_new(struct qvf_device *device, uint64_t bytes, struct qvf_buffer **ret_buffer);
+int vk_buffer_new(struct qvf_device *device, uint64_t bytes, uint32_t use, struct qvf_buffer **ret_buffer);
 int vk_buffer_import(struct qvf_device *device, const void *memory, uint64_t bytes,
                 struct qvf_buffer **ret_buffer);
 void vk_buffer_free(struct qvf_buffer *buffer);

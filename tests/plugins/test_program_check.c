@@ -46,7 +46,7 @@ static void set_up(struct fixture *f)
         host = qvf_host_default;
         host.log = keep;
         ck_assert_int_eq(f->backend->device_open(&host, 0, &options, &f->device), 0);
-        ck_assert_int_eq(f->backend->buffer_new(f->device, BUFFER_BYTES, &f->buffer), 0);
+        ck_assert_int_eq(f->backend->buffer_new(f->device, BUFFER_BYTES, QVF_BUFFER_DEVICE, &f->buffer), 0);
 }
 
 static void tear_down(struct fixture *f)

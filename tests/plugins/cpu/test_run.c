@@ -86,7 +86,9 @@ static void make_chain(struct chain *chain, struct qvf_device *device)
         uint64_t bytes;
         int64_t before;
 
-        ck_assert_int_eq(backend->buffer_new(device, (N + 2 * ROWS) * N * sizeof(float), &chain->buffer), 0);
+        ck_assert_int_eq(backend->buffer_new(device, (N + 2 * ROWS) * N * sizeof(float), QVF_BUFFER_DEVICE,
+                                         &chain->buffer),
+                        0);
         numbers = backend->buffer_map(chain->buffer);
         for (int i = 0; i < (N + ROWS) * N; i++)
                 numbers[i] = (float)((i * 7919) % 1001 - 500) / 500;
@@ -268,9 +270,9 @@ START_TEST(buffers)
         struct qvf_buffer *buffer;
         float value;
 
-        ck_assert_int_eq(backend->buffer_new(device, 0, &buffer), -EINVAL);
-        ck_assert_int_eq(backend->buffer_new(device, UINT64_MAX - 3, &buffer), -EINVAL);
-        ck_assert_int_eq(backend->buffer_new(device, 10, &buffer), 0);
+        ck_assert_int_eq(backend->buffer_new(device, 0, QVF_BUFFER_DEVICE, &buffer), -EINVAL);
+        ck_assert_int_eq(backend->buffer_new(device, UINT64_MAX - 3, QVF_BUFFER_DEVICE, &buffer), -EINVAL);
+        ck_assert_int_eq(backend->buffer_new(device, 10, QVF_BUFFER_DEVICE, &buffer), 0);
         ck_assert_int_eq(((char *)backend->buffer_map(buffer))[9], 0);
         ck_assert_int_eq(backend->buffer_upload(buffer, 8, "abc", 3), -EINVAL);
         ck_assert_int_eq(backend->buffer_upload(buffer, UINT64_MAX, "abc", 3), -EINVAL);
