@@ -67,35 +67,41 @@ static int make(struct qvf_device *device, uint64_t bytes, const void *chain, st
         return 0;
 }
 
-static int place(struct qvf_buffer *buffer, int type, uint64_t bytes, const void *chain)
+static int place(struct qvf_buffer *buffer, int type, const VkMemoryRequirements *wants)
 {
         struct qvf_device *device = buffer->device;
-        VkMemoryAllocateInfo info = {
-                .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                .pNext = chain,
-                .allocationSize = bytes,
-                .memoryTypeIndex = (uint32_t)type,
-        };
-        VkMemoryPropertyFlags flags;
         int r;
 
         if (type < 0)
                 return -ENOTSUP;
-        flags = device->memory.memoryTypes[type].propertyFlags;
-        r = vk_errno(device, vkAllocateMemory(device->device, &info, NULL, &buffer->memory.memory),
-                        "taking device memory");
-        r = r < 0 ? r
-                  : vk_errno(device,
-                                    vkBindBufferMemory(device->device, buffer->buffer, buffer->memory.memory,
-                                                    0),
-                                    "placing a buffer");
-        if (r < 0 || chain || !(flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT))
-                return r;
-        buffer->memory.cached = flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
-        return vk_errno(device,
-                        vkMapMemory(device->device, buffer->memory.memory, 0, VK_WHOLE_SIZE, 0,
-                                        &buffer->memory.mapped),
-                        "mapping a buffer");
+        r = vk_memory_take(device, (uint32_t)type, wants, &buffer->memory);
+        return r < 0 ? r
+                     : vk_errno(device,
+                                       vkBindBufferMemory(device->device, buffer->buffer,
+                                                       buffer->memory.memory, buffer->memory.offset),
+                                       "placing a buffer");
+}
+
+/* Memory of the host that the device uses as it stands. */
+static int place_import(struct qvf_buffer *buffer, int type, uint64_t bytes, const void *memory)
+{
+        struct qvf_device *device = buffer->device;
+        const VkImportMemoryHostPointerInfoEXT import = {
+                .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
+                .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT,
+                .pHostPointer = (void *)(uintptr_t)memory,
+        };
+        const VkMemoryAllocateInfo info = {
+                .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                .pNext = &import,
+                .allocationSize = bytes,
+                .memoryTypeIndex = (uint32_t)type,
+        };
+
+        if (type < 0 || vkAllocateMemory(device->device, &info, NULL, &buffer->memory.memory) != VK_SUCCESS)
+                return -ENOTSUP;
+        return vk_errno(device, vkBindBufferMemory(device->device, buffer->buffer, buffer->memory.memory, 0),
+                        "placing a buffer");
 }
 
 static int make_and_place(struct qvf_device *device, uint64_t bytes, VkMemoryPropertyFlags needed,
@@ -108,7 +114,7 @@ static int make_and_place(struct qvf_device *device, uint64_t bytes, VkMemoryPro
         if (r < 0)
                 return r;
         vkGetBufferMemoryRequirements(device->device, buffer->buffer, &wants);
-        r = place(buffer, find_type(device, wants.memoryTypeBits, needed, liked), wants.size, NULL);
+        r = place(buffer, find_type(device, wants.memoryTypeBits, needed, liked), &wants);
         if (r < 0) {
                 vk_buffer_free(buffer);
                 return r;
@@ -163,11 +169,6 @@ int vk_buffer_import(struct qvf_device *device, const void *memory, uint64_t byt
                 .sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
                 .handleTypes = handle,
         };
-        const VkImportMemoryHostPointerInfoEXT import = {
-                .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
-                .handleType = handle,
-                .pHostPointer = (void *)(uintptr_t)memory,
-        };
         VkMemoryHostPointerPropertiesEXT properties = {
                 .sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT,
         };
@@ -190,12 +191,12 @@ int vk_buffer_import(struct qvf_device *device, const void *memory, uint64_t byt
                 return r;
         vkGetBufferMemoryRequirements(device->device, buffer->buffer, &wants);
         r = wants.size > padded ? -ENOTSUP
-                                : place(buffer,
+                                : place_import(buffer,
                                                   find_type(device,
                                                                   wants.memoryTypeBits &
                                                                                   properties.memoryTypeBits,
                                                                   0, any),
-                                                  padded, &import);
+                                                  padded, memory);
         if (r < 0) {
                 vk_buffer_free(buffer);
                 return atomic_load(&device->lost) ? r : -ENOTSUP;
@@ -217,8 +218,7 @@ void vk_buffer_free(struct qvf_buffer *buffer)
         device = buffer->device;
         if (buffer->buffer)
                 vkDestroyBuffer(device->device, buffer->buffer, NULL);
-        if (buffer->memory.memory)
-                vkFreeMemory(device->device, buffer->memory.memory, NULL);
+        vk_memory_release(device, &buffer->memory);
         device->host.free(device->host.context, buffer, sizeof(*buffer));
 }
 

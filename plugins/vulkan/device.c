@@ -162,6 +162,7 @@ void vk_device_close(struct qvf_device *device)
                 vk_pipelines_free(device->pipelines);
                 if (device->commands)
                         vkDestroyCommandPool(device->device, device->commands, NULL);
+                vk_memory_free_blocks(device);
                 vkDestroyDevice(device->device, NULL);
         }
         if (device->cache_folder > 0)

@@ -8,13 +8,8 @@
 #include <stdatomic.h>
 
 #include "plugins/vulkan/emit.h"
+#include "plugins/vulkan/memory.h"
 #include "plugins/vulkan/pipeline.h"
-
-struct vk_memory { /* where a buffer stands */
-        VkDeviceMemory memory;
-        void *mapped; /* NULL: the host can't reach it */
-        bool cached;  /* reading it through `mapped` is fast */
-};
 
 struct qvf_buffer {
         struct qvf_device *device;
@@ -45,6 +40,7 @@ struct qvf_device {
         bool device_fault;
         bool sets_subgroup_size; /* each pipeline asks for features.subgroup_size */
         PFN_vkGetMemoryHostPointerPropertiesEXT host_pointer_properties;
+        struct vk_block *blocks;
         struct vk_pipelines *pipelines;
         struct vk_staging *staging;
         struct vk_runner *runner;
