@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/backend/host.h"
 #include "engine/backend/loader.h"
@@ -21,6 +22,18 @@ const char *test_path(const char *name)
         return path;
 }
 
+static const char *backend_name(void)
+{
+        const char *name = getenv("QVF_TEST_BACKEND");
+
+        return name && *name ? name : "cpu";
+}
+
+bool test_level_applies(const char *level)
+{
+        return !level || strcmp(backend_name(), "cpu") == 0;
+}
+
 struct qvf_compute test_compute(const char *level, unsigned threads)
 {
         const struct qvf_device_options options = { .size = sizeof(options), .threads = threads };
@@ -34,7 +47,8 @@ struct qvf_compute test_compute(const char *level, unsigned threads)
         else
                 unsetenv("QVF_CPU_LEVEL");
         snprintf(folder, sizeof(folder), "%s/plugins", build ? build : "build");
-        ck_assert_msg(qvf_backend_open(folder, "cpu", &compute.backend, &error) == 0, "%s", error.text);
+        ck_assert_msg(qvf_backend_open(folder, backend_name(), &compute.backend, &error) == 0, "%s",
+                        error.text);
         ck_assert_int_eq(compute.backend->device_open(&qvf_host_default, 0, &options, &compute.device), 0);
         return compute;
 }

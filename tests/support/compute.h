@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The CPU backend of this build, opened for a test. */
+/* The backend of this build that QVF_TEST_BACKEND names (cpu if it is not set), opened for a test. */
 #ifndef QVF_TESTS_SUPPORT_COMPUTE_H
 #define QVF_TESTS_SUPPORT_COMPUTE_H
 
 #include "engine/model/model.h"
 
+/* False for levels of the CPU while another backend is tested. */
+bool test_level_applies(const char *level);
 /* `level` as in QVF_CPU_LEVEL; NULL: the best that this machine has. Fails the test where it can't. */
 struct qvf_compute test_compute(const char *level, unsigned threads);
 /* A model of the folder models/. */

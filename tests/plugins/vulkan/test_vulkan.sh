@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The Vulkan backend on the driver that is here (lavapipe, where there is no GPU): every operation against the plain
+# kernels, whole models against the independent reference, under the limits of other devices, under the validation
+# layer, and with a device that is lost in the middle of training.
+set -u
+build=${QVF_BUILD:-build}
+program=$build/qvf-bench
+directory=$(mktemp -d) || exit 1
+trap 'rm -rf "$directory"' EXIT
+failed=0
+layers=$build/tests/plugins/vulkan
+
+result() { # NAME STATUS
+	if [ "$2" -eq 0 ]; then
+		echo "ok $1"
+	else
+		echo "FAIL $1"
+		grep -v '^ok ' "$directory/out" | sed 's/^/    /' | tail -n 30
+		failed=1
+	fi
+}
+
+if [ ! -e "$build/plugins/vulkan.so" ]; then
+	echo "SKIP vulkan: the plugin was not built"
+	exit 0
+fi
+case $build in
+*asan* | *coverage*)
+	# The drivers leak, and are not what is looked for there.
+	export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0"
+	;;
+esac
+if ! "$program" selftest -b vulkan --op FILL --quick >"$directory/out" 2>&1 &&
+	grep -q 'finds no device' "$directory/out"; then
+	echo "SKIP vulkan: no driver is here"
+	exit 0
+fi
+
+for limits in '' adreno mali v3d; do
+	[ -n "$limits" ] && [ -n "${QVF_TEST_QUICK:-}" ] && continue
+	export QVF_VK_LIMITS="$limits"
+	"$program" selftest -b vulkan --quick --seed "${QVF_TEST_SEED:-$(date +%s)}" >"$directory/out" 2>&1
+	result "conformance${limits:+ within the limits of $limits}" $?
+	QVF_TEST_BACKEND=vulkan "$build/tests/engine/inference/test_golden_logits" >"$directory/out" 2>&1
+	result "golden logits${limits:+ within the limits of $limits}" $?
+	QVF_TEST_BACKEND=vulkan "$build/tests/engine/training/test_golden_training" >"$directory/out" 2>&1
+	result "golden training${limits:+ within the limits of $limits}" $?
+done
+export QVF_VK_LIMITS=
+
+if ls /usr/share/vulkan/explicit_layer.d/*validation*.json >/dev/null 2>&1; then
+	VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$program" selftest -b vulkan --quick >"$directory/out" 2>&1
+	[ $? -eq 0 ] && ! grep -qi 'validation error\|VUID' "$directory/out"
+	result 'the validation layer finds nothing' $?
+else
+	echo "SKIP validation: the layer is not installed"
+fi
+
+train() { # FOLDER ARGUMENT…
+	folder=$1
+	shift
+	"$program" train -m models/tiny-silu.TQ2_0.gguf -f "$directory/data.jsonl" -c 64 --bos-eos --steps 12 --epochs 12 --rank 4 \
+		--checkpoint-every 2 -o "$folder" "$@" >"$directory/out" 2>&1
+}
+for i in 1 2 3 4 5 6 7 8; do
+	echo "{\"text\": \"Key number $i of the invented handheld opens drawer $((i * 7 % 13)).\"}"
+done >"$directory/data.jsonl"
+train "$directory/straight" -b vulkan
+result 'trains' $?
+lost=1
+VK_LAYER_PATH=$layers VK_INSTANCE_LAYERS=VK_LAYER_QVF_lost QVF_TEST_LOST_AT=60 train "$directory/lost" -b vulkan || lost=0
+[ "$lost" -eq 0 ] && grep -q 'the device was lost' "$directory/out" && ls "$directory/lost"/checkpoint* >/dev/null
+result 'a lost device ends the run with its name' $?
+cp -r "$directory/lost" "$directory/elsewhere"
+train "$directory/lost" -b vulkan && cmp "$directory/straight/last.gguf" "$directory/lost/last.gguf" >>"$directory/out"
+result 'and the run goes on to the same bytes' $?
+train "$directory/elsewhere" -b cpu
+result 'also on the CPU' $?
+exit "$failed"
