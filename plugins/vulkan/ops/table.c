@@ -2,8 +2,19 @@
 #include "plugins/vulkan/ops/ops.h"
 
 vk_emitter *const vk_emitters[QVF_OP_COUNT] = {
+        [QVF_OP_ADD] = vk_op_add,
+        [QVF_OP_DROPOUT] = vk_op_dropout,
+        [QVF_OP_EMBED] = vk_op_embed,
         [QVF_OP_FILL] = vk_op_fill,
+        [QVF_OP_GATE] = vk_op_gate,
+        [QVF_OP_GATE_BACKWARD] = vk_op_gate_backward,
+        [QVF_OP_GATHER] = vk_op_gather,
         [QVF_OP_MATMUL] = vk_op_matmul,
         [QVF_OP_MATMUL_BACKWARD] = vk_op_matmul_backward,
         [QVF_OP_MATMUL_WEIGHT_BACKWARD] = vk_op_matmul_weight_backward,
+        [QVF_OP_QUANTIZE] = vk_op_quantize,
+        [QVF_OP_RMSNORM] = vk_op_rmsnorm,
+        [QVF_OP_RMSNORM_BACKWARD] = vk_op_rmsnorm_backward,
+        [QVF_OP_ROPE] = vk_op_rope,
+        [QVF_OP_SCATTER_ADD] = vk_op_scatter_add,
 };

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "qvf.glsl"
+#include "row.glsl"
+
+layout(set = 0, binding = 1, std430) buffer result { float y[]; };
+layout(set = 0, binding = 2, std430) buffer input_ { float x[]; };
+layout(set = 0, binding = 3, std430) readonly buffer weight_ { float w[]; };
+
+void main()
+{
+        uint row = qvf_group(), columns = push.n[0], at = row * columns;
+        float sum = 0.0, factor;
+
+        if (row >= qvf_rows())
+                return;
+        for (uint c = gl_LocalInvocationID.x; c < columns; c += gl_WorkGroupSize.x)
+                sum = fma(x[at + c], x[at + c], sum);
+        factor = row_inverse_root(row_sum(sum) / float(columns) + push.f[0]);
+        for (uint c = gl_LocalInvocationID.x; c < columns; c += gl_WorkGroupSize.x)
+                y[at + c] = x[at + c] * factor * w[push.rest[2] + c];
+}

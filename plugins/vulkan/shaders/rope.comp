@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "qvf.glsl"
+#include "math.glsl"
+
+/* One invocation turns one pair; what stands beyond the pairs of a head is copied by those of its first ones. */
+layout(local_size_x_id = 0) in;
+
+layout(set = 0, binding = 1, std430) buffer result { float y[]; };
+layout(set = 0, binding = 2, std430) buffer input_ { float x[]; };
+layout(set = 0, binding = 3, std430) readonly buffer position_ { int position[]; };
+layout(set = 0, binding = 4, std430) readonly buffer frequency_ { float frequency[]; };
+
+void main()
+{
+        uint columns = push.n[0], head_size = push.n[1], pairs = push.n[2], interleaved = push.n[3];
+        uint half_ = head_size / 2, all = columns / head_size * half_;
+        uint i = gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x, row = push.row0 + gl_WorkGroupID.y;
+
+        if (row >= qvf_rows() || i >= all)
+                return;
+        uint at = (row - push.row0) * columns + i / half_ * head_size, pair = i % half_;
+        uint a = interleaved != 0 || pair >= pairs ? 2 * pair : pair, b = interleaved != 0 || pair >= pairs ? a + 1 : pair + pairs;
+
+        if (pair >= pairs) {
+                y[at + a] = x[at + a];
+                y[at + b] = x[at + b];
+        } else {
+                vec2 turn = push.f[1] * qvf_sine_cosine(float(position[row - push.row0]) * push.f[0], frequency[push.rest[3] + pair]);
+                float old_a = x[at + a], old_b = x[at + b];
+
+                y[at + a] = old_a * turn.y - old_b * turn.x;
+                y[at + b] = old_a * turn.x + old_b * turn.y;
+        }
+        if (pair == 0 && (head_size & 1u) != 0)
+                y[at + head_size - 1] = x[at + head_size - 1];
+}
