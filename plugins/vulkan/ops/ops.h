@@ -5,6 +5,7 @@
 
 #include "plugins/vulkan/emit.h"
 
+vk_emitter vk_op_adamw;
 vk_emitter vk_op_add;
 vk_emitter vk_op_dropout;
 vk_emitter vk_op_embed;
@@ -12,6 +13,7 @@ vk_emitter vk_op_fill;
 vk_emitter vk_op_gate;
 vk_emitter vk_op_gate_backward;
 vk_emitter vk_op_gather;
+vk_emitter vk_op_kv_store;
 vk_emitter vk_op_matmul;
 vk_emitter vk_op_matmul_backward;
 vk_emitter vk_op_matmul_weight_backward;
@@ -20,5 +22,6 @@ vk_emitter vk_op_rmsnorm;
 vk_emitter vk_op_rmsnorm_backward;
 vk_emitter vk_op_rope;
 vk_emitter vk_op_scatter_add;
+vk_emitter vk_op_square_sum;
 
 #endif
