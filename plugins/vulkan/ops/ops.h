@@ -7,12 +7,15 @@
 
 vk_emitter vk_op_adamw;
 vk_emitter vk_op_add;
+vk_emitter vk_op_copy;
 vk_emitter vk_op_dropout;
 vk_emitter vk_op_embed;
 vk_emitter vk_op_fill;
 vk_emitter vk_op_gate;
 vk_emitter vk_op_gate_backward;
 vk_emitter vk_op_gather;
+vk_emitter vk_op_kv_copy;
+vk_emitter vk_op_kv_rotate;
 vk_emitter vk_op_kv_store;
 vk_emitter vk_op_matmul;
 vk_emitter vk_op_matmul_backward;
@@ -23,5 +26,6 @@ vk_emitter vk_op_rmsnorm_backward;
 vk_emitter vk_op_rope;
 vk_emitter vk_op_scatter_add;
 vk_emitter vk_op_square_sum;
+vk_emitter vk_op_top_k;
 
 #endif

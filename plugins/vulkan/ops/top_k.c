@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plugins/vulkan/ops/elements.h"
+#include "plugins/vulkan/ops/ops.h"
+
+void vk_op_top_k(struct vk_build *build, const struct vk_call *call)
+{
+        struct vk_dispatch d = vk_dispatch(call, VK_SHADER_TOP_K);
+
+        d.push.n[0] = call->operand[2].columns;
+        d.push.n[1] = call->operand[0].columns;
+        vk_emit_rows(build, call, &d, 1 << 0 | 1 << 1 | 1 << 2);
+}
