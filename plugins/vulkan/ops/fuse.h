@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Patterns of neighbouring operations. Each function looks at the next operations and says how many it emitted: 0 where
+ * they are not its pattern, or where they would overwrite what another workgroup still has to read. */
+#ifndef QVF_PLUGINS_VULKAN_OPS_FUSE_H
+#define QVF_PLUGINS_VULKAN_OPS_FUSE_H
+
+#include "plugins/vulkan/emit.h"
+
+uint32_t vk_fuse_row(struct vk_build *build, const struct vk_call *calls, uint32_t count);
+uint32_t vk_fuse_rope(struct vk_build *build, const struct vk_call *calls, uint32_t count);
+
+/* The same value, at the same place. */
+bool vk_is_value(const struct vk_operand *a, const struct vk_operand *b);
+/* Some byte is in both. */
+bool vk_overlap(const struct vk_operand *a, const struct vk_operand *b);
+
+#endif
