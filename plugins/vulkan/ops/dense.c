@@ -2,6 +2,8 @@
 /* Which shader does a product with a dense weight, and the pieces that no binding is too small for. */
 #include "plugins/vulkan/ops/dense.h"
 
+#include "plugins/vulkan/pack.h"
+
 #define NARROW 32u         /* results of up to so many columns have too few tiles */
 #define FEW_ROWS 8u        /* likewise rows */
 #define DEPTH_MOST 64u     /* products that an invocation keeps the weights of */
@@ -22,7 +24,8 @@ static uint32_t at_least_16(uint64_t number)
 /* The numbers of dense_weight.glsl. */
 static uint32_t weight_dtype(const struct vk_operand *weight)
 {
-        return weight->dtype | (weight->value->block_scales ? 4096u : 0);
+        return weight->dtype | (weight->value->block_scales ? 4096u : 0) |
+               (weight->value->packed ? 8192u : 0);
 }
 
 static struct vk_binding rows_of(
@@ -55,8 +58,16 @@ static struct vk_dispatch dispatch_of(const struct vk_call *call, const struct p
         d.push.f[1] = p->weight->value->scale;
         d.bind[0] = rows_of(p->y, 4ull * p->y_columns, p->y_row + piece->row, piece->rows, true);
         d.bind[1] = rows_of(p->x, 4ull * p->x_columns, p->row + piece->row, piece->rows, false);
-        d.bind[2] = rows_of(p->weight->value, vk_operand_row_bytes(p->weight), p->word + piece->word,
-                        piece->words, false);
+        if (p->weight->value->packed) { /* its scales stand behind all rows: it is bound whole */
+                d.bind[2] = (struct vk_binding){ .value = p->weight->value };
+                d.push.rest[6] = p->word + piece->word;
+                d.push.rest[7] = (uint32_t)(vk_packed_scales(p->weight->dtype, p->weight->rows,
+                                                            p->weight->columns) /
+                                            4);
+        } else {
+                d.bind[2] = rows_of(p->weight->value, vk_operand_row_bytes(p->weight), p->word + piece->word,
+                                piece->words, false);
+        }
         if (p->s)
                 d.bind[3] = rows_of(p->s, 4ull * p->s->columns, p->row + piece->row, piece->rows, false);
         d.constant[0] = weight_dtype(p->weight);

@@ -14,6 +14,7 @@
 #define DTYPE_TQ1_0 34u
 #define DTYPE_TQ2_0 35u
 #define DTYPE_BLOCK_SCALES 4096u /* added to a ternary dtype */
+#define DTYPE_PACKED 8192u       /* likewise: in the layout of pack.h */
 
 uint weight_byte(uint at)
 {
@@ -99,6 +100,22 @@ float weight_ternary(uint dtype, uint row, uint column, uint columns, float scal
         return scale * float(first ? weight_tq1_0(at, i) : weight_tq2_0(at, i));
 }
 
+/* As pack.h says. push.rest[6] is the first row of the piece, push.rest[7] where the block scales stand. */
+float weight_packed(uint dtype, uint row, uint column, uint columns, float scale)
+{
+        bool first = (dtype & 0xffu) == DTYPE_TQ1_0;
+        uint each = first ? 20 : 16, words = first ? (columns + 79) / 80 * 4 : columns / 16, i = column % each;
+        uint word;
+        int code;
+
+        row += push.rest[6];
+        word = QVF_WEIGHT_WORDS[QVF_WEIGHT_BASE + row * words + column / each] >> (i % 4 * 8);
+        code = first ? weight_digit(word & 255u, i / 4) : int(word >> (i / 4 * 2) & 3u) - 1;
+        if ((dtype & DTYPE_BLOCK_SCALES) != 0)
+                scale *= uintBitsToFloat(QVF_WEIGHT_WORDS[QVF_WEIGHT_BASE + push.rest[7] + row * (columns / 256) + column / 256]);
+        return scale * float(code);
+}
+
 float qvf_weight(uint dtype, uint row, uint column, uint columns, float scale)
 {
         uint at = row * columns + column;
@@ -111,8 +128,10 @@ float qvf_weight(uint dtype, uint row, uint column, uint columns, float scale)
         case DTYPE_Q4_0: return weight_q4_0(at / 32 * 18, at % 32);
         case DTYPE_Q4_K: return weight_q4_k(at / 256 * 144, at % 256);
         case DTYPE_Q6_K: return weight_q6_k(at / 256 * 210, at % 256);
-        default: return weight_ternary(dtype, row, column, columns, scale);
         }
+        if ((dtype & DTYPE_PACKED) != 0)
+                return weight_packed(dtype, row, column, columns, scale);
+        return weight_ternary(dtype, row, column, columns, scale);
 }
 
 #endif
