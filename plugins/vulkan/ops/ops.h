@@ -7,6 +7,8 @@
 
 vk_emitter vk_op_adamw;
 vk_emitter vk_op_add;
+vk_emitter vk_op_attention_train;
+vk_emitter vk_op_attention_train_backward;
 vk_emitter vk_op_copy;
 vk_emitter vk_op_dropout;
 vk_emitter vk_op_embed;

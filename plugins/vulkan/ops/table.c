@@ -2,8 +2,10 @@
 #include "plugins/vulkan/ops/ops.h"
 
 vk_emitter *const vk_emitters[QVF_OP_COUNT] = {
-        [QVF_OP_ADD] = vk_op_add,
         [QVF_OP_ADAMW] = vk_op_adamw,
+        [QVF_OP_ADD] = vk_op_add,
+        [QVF_OP_ATTENTION_TRAIN] = vk_op_attention_train,
+        [QVF_OP_ATTENTION_TRAIN_BACKWARD] = vk_op_attention_train_backward,
         [QVF_OP_COPY] = vk_op_copy,
         [QVF_OP_DROPOUT] = vk_op_dropout,
         [QVF_OP_EMBED] = vk_op_embed,

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attention over the rows themselves and its gradients: one pass over the queries' tiles, one over the keys', so that
+ * nothing is added up by two workgroups. */
+#include "plugins/vulkan/ops/ops.h"
+
+#define TILE 64u /* rows of a workgroup, in attention_tile.glsl */
+
+enum { Y, LSE, Q, K, V, FIRST };
+enum { DQ, DK, DV, BACK_Y, BACK_LSE, BACK_Q, BACK_K, BACK_V, BACK_FIRST, DY };
+
+static void set_shape(
+                struct vk_dispatch *d, const struct vk_call *call, uint32_t columns, uint32_t key_columns)
+{
+        uint32_t size = (uint32_t)call->op->i[0];
+
+        d->constant[0] = size;
+        d->n_constants = 1;
+        d->push.n[0] = columns;
+        d->push.n[1] = key_columns;
+        d->push.n[2] = columns / size;
+        d->groups[0] = vk_div_up(call->rows, TILE);
+        d->groups[1] = columns / size;
+        d->cost = (uint64_t)call->rows * call->rows * columns;
+}
+
+void vk_op_attention_train(struct vk_build *build, const struct vk_call *call)
+{
+        struct vk_dispatch d = vk_dispatch(call, VK_SHADER_ATTENTION_TRAIN);
+
+        set_shape(&d, call, call->operand[Q].columns, call->operand[K].columns);
+        vk_emit(build, &d);
+}
+
+static void emit_delta(struct vk_build *build, const struct vk_call *call, const struct qvf_value *delta,
+                uint64_t delta_bytes)
+{
+        struct vk_dispatch d = vk_dispatch(call, VK_SHADER_ATTENTION_DELTA);
+        uint32_t columns = call->operand[DY].columns, heads = columns / (uint32_t)call->op->i[0];
+
+        d.bind[0] = (struct vk_binding){ .value = delta, .bytes = delta_bytes, .written = true };
+        d.bind[1] = (struct vk_binding){ .value = call->operand[BACK_Y].value };
+        d.bind[2] = (struct vk_binding){ .value = call->operand[DY].value };
+        d.n_bind = 3;
+        d.constant[0] = (uint32_t)call->op->i[0];
+        d.n_constants = 1;
+        d.push.n[0] = columns;
+        d.push.n[1] = heads;
+        d.groups[0] = heads;
+        d.groups[1] = vk_div_up(call->rows, 8);
+        d.cost = (uint64_t)call->rows * columns;
+        vk_emit(build, &d);
+}
+
+void vk_op_attention_train_backward(struct vk_build *build, const struct vk_call *call)
+{
+        const struct vk_operand *o = call->operand;
+        uint64_t delta_bytes = 4ull * call->rows * (o[DY].columns / (uint32_t)call->op->i[0]);
+        const struct qvf_value *delta = vk_scratch(build, 0, delta_bytes);
+
+        emit_delta(build, call, delta, delta_bytes);
+        for (int keys = 0; keys < 2; keys++) {
+                struct vk_dispatch d = vk_dispatch(call, keys ? VK_SHADER_ATTENTION_TRAIN_BACKWARD_KEY
+                                                              : VK_SHADER_ATTENTION_TRAIN_BACKWARD_QUERY);
+                const int inputs[] = { BACK_LSE, BACK_Q, BACK_K, BACK_V, BACK_FIRST, DY };
+
+                set_shape(&d, call, o[BACK_Q].columns, o[BACK_K].columns);
+                d.bind[0] = (struct vk_binding){ .value = o[keys ? DK : DQ].value, .written = true };
+                d.bind[1] = (struct vk_binding){ .value = keys ? o[DV].value : NULL, .written = keys };
+                d.bind[2] = (struct vk_binding){ .value = delta, .bytes = delta_bytes };
+                for (int i = 0; i < 6; i++)
+                        d.bind[3 + i] = (struct vk_binding){ .value = o[inputs[i]].value };
+                d.n_bind = 9;
+                d.groups[1] = keys ? o[BACK_K].columns / (uint32_t)call->op->i[0] : d.groups[1];
+                d.cost *= 2;
+                vk_emit(build, &d);
+        }
+}
