@@ -36,6 +36,21 @@ static struct vk_binding rows_of(
         };
 }
 
+/* The shader's row 0 is row push.rest[6] of what is bound: rows of odd numbers may begin within a word. */
+static void bind_weight(struct vk_dispatch *d, const struct vk_dense *p, uint32_t row, uint32_t rows)
+{
+        const struct vk_operand *w = p->weight;
+
+        d->push.rest[6] = w->value->packed ? row : row % 2;
+        if (w->value->packed) { /* its scales stand behind all rows */
+                d->push.rest[7] = (uint32_t)(vk_packed_scales(w->dtype, w->rows, w->columns) / 4);
+                d->bind[2] = (struct vk_binding){ .value = w->value };
+        } else {
+                d->bind[2] = rows_of(
+                                w->value, vk_operand_row_bytes(w), row - row % 2, rows + row % 2, false);
+        }
+}
+
 static struct vk_dispatch dispatch_of(const struct vk_call *call, const struct piece *piece)
 {
         const struct vk_dense *p = piece->product;
@@ -57,17 +72,8 @@ static struct vk_dispatch dispatch_of(const struct vk_call *call, const struct p
         d.push.f[0] = p->factor;
         d.push.f[1] = p->weight->value->scale;
         d.bind[0] = rows_of(p->y, 4ull * p->y_columns, p->y_row + piece->row, piece->rows, true);
-        d.bind[1] = rows_of(p->x, 4ull * p->x_columns, p->row + piece->row, piece->rows, false);
-        if (p->weight->value->packed) { /* its scales stand behind all rows: it is bound whole */
-                d.bind[2] = (struct vk_binding){ .value = p->weight->value };
-                d.push.rest[6] = p->word + piece->word;
-                d.push.rest[7] = (uint32_t)(vk_packed_scales(p->weight->dtype, p->weight->rows,
-                                                            p->weight->columns) /
-                                            4);
-        } else {
-                d.bind[2] = rows_of(p->weight->value, vk_operand_row_bytes(p->weight), p->word + piece->word,
-                                piece->words, false);
-        }
+        d.bind[1] = rows_of(p->x, 4ull * p->x_columns, p->x_row + piece->row, piece->rows, false);
+        bind_weight(&d, p, p->word + piece->word, piece->words);
         if (p->s)
                 d.bind[3] = rows_of(p->s, 4ull * p->s->columns, p->row + piece->row, piece->rows, false);
         d.constant[0] = weight_dtype(p->weight);

@@ -11,6 +11,7 @@ struct vk_dense {
         uint32_t word, words;              /* the rows of W that take part, from `word` on */
         const struct qvf_value *y, *x, *s; /* s: NULL if there is none */
         uint32_t y_columns, x_columns;
+        uint32_t x_row;     /* of x where row `row` of the operation stands */
         uint32_t y_row;     /* of y where row `row` of the operation goes */
         uint32_t row, rows; /* rows of the operation */
         uint32_t s_column;

@@ -100,7 +100,7 @@ float weight_ternary(uint dtype, uint row, uint column, uint columns, float scal
         return scale * float(first ? weight_tq1_0(at, i) : weight_tq2_0(at, i));
 }
 
-/* As pack.h says. push.rest[6] is the first row of the piece, push.rest[7] where the block scales stand. */
+/* As pack.h says. push.rest[7]: where the block scales stand. */
 float weight_packed(uint dtype, uint row, uint column, uint columns, float scale)
 {
         bool first = (dtype & 0xffu) == DTYPE_TQ1_0;
@@ -108,7 +108,6 @@ float weight_packed(uint dtype, uint row, uint column, uint columns, float scale
         uint word;
         int code;
 
-        row += push.rest[6];
         word = QVF_WEIGHT_WORDS[QVF_WEIGHT_BASE + row * words + column / each] >> (i % 4 * 8);
         code = first ? weight_digit(word & 255u, i / 4) : int(word >> (i / 4 * 2) & 3u) - 1;
         if ((dtype & DTYPE_BLOCK_SCALES) != 0)
@@ -116,10 +115,13 @@ float weight_packed(uint dtype, uint row, uint column, uint columns, float scale
         return scale * float(code);
 }
 
+/* Row 0 is row push.rest[6] of what is bound. */
 float qvf_weight(uint dtype, uint row, uint column, uint columns, float scale)
 {
-        uint at = row * columns + column;
+        uint at;
 
+        row += push.rest[6];
+        at = row * columns + column;
         switch (dtype) {
         case DTYPE_F32: return uintBitsToFloat(QVF_WEIGHT_WORDS[QVF_WEIGHT_BASE + at]);
         case DTYPE_F16: return weight_scale(at * 2);

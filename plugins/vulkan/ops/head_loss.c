@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loss of some rows at a time: their logits, the rows' states, and once these are whole the logits' gradient and
+ * dx. With fewer than all words at a time logits are computed twice. */
+#include "plugins/vulkan/ops/dense.h"
+#include "plugins/vulkan/ops/ops.h"
+
+enum { LOSS, DX, BEST, SCRATCH, X, W, TARGET };
+enum { REDUCE = 1, STORE = 2, DIFFERENTIATE = 4, WANTS_BEST = 8 }; /* as in head_loss.comp */
+
+#define STATE_BYTES 16u /* of a row */
+
+struct part { /* of the work: these rows, these words, and where their logits stand */
+        uint32_t row, rows, word, words;
+        const struct qvf_value *logits;
+        uint32_t stride;
+        const struct qvf_value *states;
+};
+
+static void emit_logits(struct vk_build *build, const struct vk_call *call, const struct part *part)
+{
+        vk_dense_emit(build, call,
+                        &(struct vk_dense){
+                                        .weight = &call->operand[W],
+                                        .word = part->word,
+                                        .words = part->words,
+                                        .y = part->logits,
+                                        .x = call->operand[X].value,
+                                        .y_columns = part->stride,
+                                        .x_columns = call->operand[X].columns,
+                                        .x_row = part->row,
+                                        .row = part->row,
+                                        .rows = part->rows,
+                                        .factor = 1,
+                        });
+}
+
+static void emit_gradient(struct vk_build *build, const struct vk_call *call, const struct part *part)
+{
+        vk_dense_emit(build, call,
+                        &(struct vk_dense){
+                                        .transposed = true,
+                                        .weight = &call->operand[W],
+                                        .word = part->word,
+                                        .words = part->words,
+                                        .y = call->operand[DX].value,
+                                        .x = part->logits,
+                                        .y_columns = call->operand[DX].columns,
+                                        .x_columns = part->stride,
+                                        .y_row = part->row,
+                                        .row = part->row,
+                                        .rows = part->rows,
+                                        .flags = part->word > 0 ? QVF_ACCUMULATE : 0,
+                                        .factor = 1,
+                        });
+}
+
+/* What head_loss.comp does with the logits, by pieces that a binding can hold. */
+static void emit_rows(
+                struct vk_build *build, const struct vk_call *call, const struct part *part, uint32_t what)
+{
+        uint64_t row_bytes = 4ull * part->stride;
+        uint64_t most = (call->limits->range - call->limits->alignment) / row_bytes;
+
+        if (most > call->limits->groups[0])
+                most = call->limits->groups[0];
+        for (uint32_t row = 0; row < part->rows; row += (uint32_t)most) {
+                uint32_t rows = part->rows - row < most ? part->rows - row : (uint32_t)most;
+                struct vk_dispatch d = vk_dispatch(call, VK_SHADER_HEAD_LOSS);
+                const uint32_t n[] = { part->words, part->stride, part->word, what, call->operand[W].rows,
+                        rows };
+
+                for (unsigned i = 0; i < 6; i++)
+                        d.push.n[i] = n[i];
+                d.push.row0 = part->row + row;
+                d.bind[0] = (struct vk_binding){ .value = part->logits,
+                        .offset = row * row_bytes,
+                        .bytes = rows * row_bytes,
+                        .written = true };
+                d.bind[1] = (struct vk_binding){
+                        .value = part->states, .bytes = (uint64_t)call->rows * STATE_BYTES, .written = true
+                };
+                d.bind[2] = (struct vk_binding){ .value = call->operand[LOSS].value, .written = true };
+                d.bind[3] = (struct vk_binding){ .value = call->operand[BEST].value, .written = true };
+                d.bind[4] = (struct vk_binding){ .value = call->operand[TARGET].value };
+                d.n_bind = 5;
+                d.groups[0] = rows;
+                d.cost = (uint64_t)rows * part->words * 4;
+                vk_emit(build, &d);
+        }
+}
+
+static void emit_part(struct vk_build *build, const struct vk_call *call, struct part *part, uint32_t chunk)
+{
+        uint32_t words = call->operand[W].rows, best = call->operand[BEST].value ? WANTS_BEST : 0;
+        bool whole = chunk >= words, backward = call->operand[DX].value;
+
+        for (part->word = 0; part->word < words; part->word += chunk) {
+                bool last = words - part->word <= chunk;
+
+                part->words = last ? words - part->word : chunk;
+                emit_logits(build, call, part);
+                emit_rows(build, call, part,
+                                REDUCE | best | (last ? STORE : 0) |
+                                                (whole && backward ? DIFFERENTIATE : 0));
+        }
+        for (part->word = 0; backward && part->word < words; part->word += chunk) {
+                part->words = words - part->word < chunk ? words - part->word : chunk;
+                if (!whole) {
+                        emit_logits(build, call, part);
+                        emit_rows(build, call, part, DIFFERENTIATE);
+                }
+                emit_gradient(build, call, part);
+        }
+}
+
+void vk_op_head_loss(struct vk_build *build, const struct vk_call *call)
+{
+        uint32_t rows = (uint32_t)call->op->i[0], chunk = (uint32_t)call->op->i[1];
+        struct part part = { .logits = call->operand[SCRATCH].value, .stride = chunk };
+
+        part.states = vk_scratch(build, 0, (uint64_t)call->rows * STATE_BYTES);
+        for (part.row = 0; part.row < call->rows; part.row += rows) {
+                part.rows = call->rows - part.row < rows ? call->rows - part.row : rows;
+                emit_part(build, call, &part, chunk);
+        }
+}
