@@ -16,12 +16,9 @@ vk_emitter vk_op_fill;
 vk_emitter vk_op_gate;
 vk_emitter vk_op_gate_backward;
 vk_emitter vk_op_gather;
-<<<<<<< HEAD
+vk_emitter vk_op_head_loss;
 vk_emitter vk_op_kv_copy;
 vk_emitter vk_op_kv_rotate;
-=======
-vk_emitter vk_op_head_loss;
->>>>>>> dee68e9 (Vulkan: the head's loss in chunks)
 vk_emitter vk_op_kv_store;
 vk_emitter vk_op_matmul;
 vk_emitter vk_op_matmul_backward;

@@ -13,12 +13,9 @@ vk_emitter *const vk_emitters[QVF_OP_COUNT] = {
         [QVF_OP_GATE] = vk_op_gate,
         [QVF_OP_GATE_BACKWARD] = vk_op_gate_backward,
         [QVF_OP_GATHER] = vk_op_gather,
-<<<<<<< HEAD
+        [QVF_OP_HEAD_LOSS] = vk_op_head_loss,
         [QVF_OP_KV_COPY] = vk_op_kv_copy,
         [QVF_OP_KV_ROTATE] = vk_op_kv_rotate,
-=======
-        [QVF_OP_HEAD_LOSS] = vk_op_head_loss,
->>>>>>> dee68e9 (Vulkan: the head's loss in chunks)
         [QVF_OP_KV_STORE] = vk_op_kv_store,
         [QVF_OP_MATMUL] = vk_op_matmul,
         [QVF_OP_MATMUL_BACKWARD] = vk_op_matmul_backward,
