@@ -1,67 +1,116 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* [ADD or GATE] RMSNORM [QUANTIZE] in one dispatch: a workgroup for each row. */
+/* [ADD or GATE] [RMSNORM] [QUANTIZE], those that follow each other, in one dispatch: a workgroup for each row. */
+#include "common/checked.h"
 #include "plugins/vulkan/ops/elements.h"
 #include "plugins/vulkan/ops/fuse.h"
 #include "plugins/vulkan/ops/ops.h"
 
-enum prologue { NONE, SUM, SILU, RELU2 };
+#define MOST_PIECES 16u /* fours of a row that an invocation keeps */
+
+enum { NEITHER, SUM, GATED }; /* as in fused_row.comp */
 
 struct chain {
-        const struct vk_call *first, *norm, *quantize; /* first and quantize may be NULL */
-        enum prologue prologue;
+        const struct vk_call *first, *norm, *quantize; /* those not there are NULL */
+        const struct vk_operand *x;                    /* of the norm, or of the quantisation */
+        uint32_t length, invocations, pieces;
 };
+
+static const struct vk_call *next(const struct vk_call *calls, uint32_t count, struct chain *chain,
+                uint16_t kind, const struct vk_operand *from, uint32_t input)
+{
+        const struct vk_call *call = &calls[chain->length];
+
+        if (chain->length >= count || call->op->kind != kind || call->op->rows != calls[0].op->rows ||
+                        (from && !vk_is_value(from, &call->operand[input])))
+                return NULL;
+        chain->length++;
+        return call;
+}
 
 static bool find(const struct vk_call *calls, uint32_t count, struct chain *chain)
 {
-        uint32_t at = 0;
+        const struct vk_operand *last = NULL;
 
         *chain = (struct chain){ 0 };
         if (calls[0].op->kind == QVF_OP_ADD || calls[0].op->kind == QVF_OP_GATE) {
-                chain->first = &calls[at++];
-                chain->prologue = calls[0].op->kind == QVF_OP_ADD ? SUM
-                                  : calls[0].op->i[0] == 0        ? SILU
-                                                                  : RELU2;
+                chain->first = &calls[chain->length++];
+                last = &chain->first->operand[0];
         }
-        if (at >= count || calls[at].op->kind != QVF_OP_RMSNORM || calls[at].op->rows != calls[0].op->rows)
-                return false;
-        chain->norm = &calls[at++];
-        if (chain->first && !vk_is_value(&chain->first->operand[0], &chain->norm->operand[1]))
-                return false;
-        if (at < count && calls[at].op->kind == QVF_OP_QUANTIZE && calls[at].op->rows == calls[0].op->rows &&
-                        vk_is_value(&chain->norm->operand[0], &calls[at].operand[2]))
-                chain->quantize = &calls[at];
-        return chain->first || chain->quantize;
+        chain->norm = next(calls, count, chain, QVF_OP_RMSNORM, last, 1);
+        last = chain->norm ? &chain->norm->operand[0] : last;
+        chain->quantize = next(calls, count, chain, QVF_OP_QUANTIZE, last, 2);
+        chain->x = chain->norm       ? &chain->norm->operand[1]
+                   : chain->quantize ? &chain->quantize->operand[2]
+                                     : NULL;
+        return chain->norm || chain->quantize;
 }
 
-/* With several rows, what one workgroup writes must not be what another one still reads. */
-static bool safe(const struct chain *chain)
+static uint32_t gather(const struct chain *chain, const struct vk_operand **reads,
+                const struct vk_operand **writes, uint32_t *ret_writes)
 {
-        const struct vk_operand *reads[4], *writes[3];
         uint32_t n_reads = 0, n_writes = 0;
 
-        if (chain->norm->rows <= 1)
-                return true;
         if (chain->first) {
+                writes[n_writes++] = &chain->first->operand[0];
                 reads[n_reads++] = &chain->first->operand[1];
                 reads[n_reads++] = &chain->first->operand[2];
         }
-        reads[n_reads++] = &chain->norm->operand[1];
-        writes[n_writes++] = &chain->norm->operand[0];
+        reads[n_reads++] = chain->x;
+        if (chain->norm) {
+                writes[n_writes++] = &chain->norm->operand[0];
+                reads[n_reads++] = &chain->norm->operand[2];
+        }
         if (chain->quantize) {
-                reads[n_reads++] = &chain->norm->operand[0];
                 writes[n_writes++] = &chain->quantize->operand[0];
                 writes[n_writes++] = &chain->quantize->operand[1];
         }
-        for (uint32_t i = 0; i < n_reads; i++)
-                for (uint32_t j = 0; j < n_writes; j++)
-                        if (reads[i] != writes[j] && vk_overlap(reads[i], writes[j]))
+        *ret_writes = n_writes;
+        return n_reads;
+}
+
+/* A row is read before the same row is written, but not before others are. */
+static bool is_safe(const struct chain *chain)
+{
+        const struct vk_operand *reads[4], *writes[4];
+        uint32_t n_writes, n_reads = gather(chain, reads, writes, &n_writes);
+
+        for (uint32_t j = 0; j < n_writes; j++) {
+                for (uint32_t i = 0; i < n_reads; i++)
+                        if (vk_overlap(reads[i], writes[j]) && !vk_is_value(reads[i], writes[j]))
                                 return false;
+                for (uint32_t i = 0; i < j; i++)
+                        if (vk_overlap(writes[i], writes[j]))
+                                return false;
+        }
         return true;
 }
 
-static bool in_range(const struct chain *chain)
+/* Rows are taken four numbers at a time. */
+static bool fits(struct chain *chain, const struct vk_call *call)
 {
-        return vk_rows_in_range(chain->norm, &chain->norm->operand[0]) >= chain->norm->rows;
+        const struct vk_operand *reads[4], *writes[4];
+        uint32_t n_writes, n_reads = gather(chain, reads, writes, &n_writes);
+        uint32_t fours = chain->x->columns / 4, widest = fours;
+
+        if (chain->quantize)
+                widest = chain->quantize->operand[0].columns / 4;
+        for (uint32_t i = 0; i < n_reads; i++)
+                if (reads[i]->value->offset % 16 != 0)
+                        return false;
+        chain->invocations = 32;
+        while (chain->invocations < call->limits->invocations &&
+                        chain->invocations < (call->rows > 64 ? 256 : 1024) && chain->invocations < fours)
+                chain->invocations *= 2;
+        if (chain->invocations > call->limits->invocations)
+                chain->invocations /= 2;
+        chain->pieces = vk_div_up(widest, chain->invocations);
+        return chain->x->columns % 4 == 0 && chain->pieces <= MOST_PIECES &&
+               vk_rows_in_range(call, chain->x) >= call->rows;
+}
+
+static struct vk_binding bind(const struct vk_operand *operand, bool written)
+{
+        return (struct vk_binding){ .value = operand->value, .written = written };
 }
 
 uint32_t vk_fuse_row(struct vk_build *build, const struct vk_call *calls, uint32_t count)
@@ -69,32 +118,39 @@ uint32_t vk_fuse_row(struct vk_build *build, const struct vk_call *calls, uint32
         struct vk_dispatch d;
         struct chain chain;
 
-        if (!find(calls, count, &chain) || !safe(&chain) || !in_range(&chain))
+        if (!find(calls, count, &chain) || !is_safe(&chain) || !fits(&chain, calls))
                 return 0;
-        d = vk_dispatch(chain.norm, VK_SHADER_FUSED_ROW);
-        d.bind[4] = d.bind[0]; /* the norm's result */
-        d.bind[3] = d.bind[2]; /* and its weight */
-        d.bind[0] = d.bind[2] = (struct vk_binding){ 0 };
+        d = vk_dispatch(calls,
+                        calls->features->subgroup ? VK_SHADER_FUSED_ROW_SUBGROUP : VK_SHADER_FUSED_ROW);
+        for (uint32_t i = 0; i < 7; i++)
+                d.bind[i] = (struct vk_binding){ 0 };
+        d.bind[1] = bind(chain.x, false);
         if (chain.first) {
-                d.bind[0] = (struct vk_binding){ chain.first->operand[0].value, 0, 0, true };
-                d.bind[1].value = chain.first->operand[1].value;
-                d.bind[2].value = chain.first->operand[2].value;
-                d.push.f[1] = chain.first->op->f[0];
-                d.push.f[2] = chain.first->op->f[1];
+                d.bind[0] = bind(&chain.first->operand[0], true);
+                d.bind[1] = bind(&chain.first->operand[1], false);
+                d.bind[2] = bind(&chain.first->operand[2], false);
+                d.push.n[2] = (uint32_t)chain.first->op->i[0];
+        }
+        if (chain.norm) {
+                d.bind[3] = bind(&chain.norm->operand[0], true);
+                d.bind[4] = bind(&chain.norm->operand[2], false);
+                d.push.f[2] = chain.norm->op->f[0];
         }
         if (chain.quantize) {
-                d.bind[5] = (struct vk_binding){ chain.quantize->operand[0].value, 0, 0, true };
-                d.bind[6] = (struct vk_binding){ chain.quantize->operand[1].value, 0, 0, true };
+                d.bind[5] = bind(&chain.quantize->operand[0], true);
+                d.bind[6] = bind(&chain.quantize->operand[1], true);
                 d.push.n[1] = chain.quantize->operand[0].columns;
         }
         d.n_bind = 7;
-        d.push.n[0] = chain.norm->operand[0].columns;
-        d.constant[0] = 256;
-        d.constant[1] = chain.prologue;
-        d.constant[2] = chain.quantize != NULL;
-        d.n_constants = 3;
-        vk_groups(&d, chain.norm->rows);
-        d.cost = 16 * (uint64_t)chain.norm->rows * d.push.n[0];
+        d.push.n[0] = chain.x->columns;
+        d.constant[0] = chain.invocations;
+        d.constant[1] = !chain.first ? NEITHER : chain.first->op->kind == QVF_OP_ADD ? SUM : GATED;
+        d.constant[2] = chain.norm != NULL;
+        d.constant[3] = chain.quantize != NULL;
+        d.constant[4] = chain.pieces;
+        d.n_constants = 5;
+        vk_groups(&d, calls->rows);
+        d.cost = 16 * (uint64_t)calls->rows * d.push.n[0];
         vk_emit(build, &d);
-        return 1 + (chain.first != NULL) + (chain.quantize != NULL);
+        return chain.length;
 }

@@ -1,76 +1,106 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#ifdef SUBGROUP
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
 #include "qvf.glsl"
 #include "math.glsl"
+
+/* ADD or GATE, RMSNORM and QUANTIZE of rows, whichever of them follow each other: a workgroup keeps its row in registers,
+ * four numbers in each. All that the operations write by themselves is written.
+ * n: 0 columns, 1 columns of q, 2 activation of GATE. f: 0 and 1 as in ADD, 2 epsilon. */
 #include "row.glsl"
 
-/* Up to three operations on a row, each of which writes its result: ADD or GATE, RMSNORM, QUANTIZE. An invocation reads
- * again only what it wrote itself. n[0] columns, n[1] padded columns of q. f[0] of the norm; f[1], f[2] of the sum. */
-layout(constant_id = 1) const uint prologue = 0; /* 0 none, 1 ADD, 2 GATE with SiLU, 3 GATE with ReLU squared */
-layout(constant_id = 2) const bool quantizes = true;
+layout(constant_id = 1) const uint first = 0; /* 0 neither, 1 ADD, 2 GATE */
+layout(constant_id = 2) const uint normalised = 0;
+layout(constant_id = 3) const uint quantised = 0;
+layout(constant_id = 4) const uint pieces = 1; /* fours of an invocation */
 
-layout(set = 0, binding = 1, std430) buffer result_sum { float s[]; };
-layout(set = 0, binding = 2, std430) buffer input_a { float a[]; };
-layout(set = 0, binding = 3, std430) buffer input_b { float b[]; };
-layout(set = 0, binding = 4, std430) readonly buffer weight_ { float w[]; };
-layout(set = 0, binding = 5, std430) buffer result_norm { float y[]; };
-layout(set = 0, binding = 6, std430) writeonly buffer result_q { uint q[]; };
+layout(set = 0, binding = 1, std430) buffer result_first { vec4 s[]; };
+layout(set = 0, binding = 2, std430) buffer input_a { vec4 a[]; };
+layout(set = 0, binding = 3, std430) buffer input_b { vec4 b[]; };
+layout(set = 0, binding = 4, std430) buffer result_norm { vec4 y[]; };
+layout(set = 0, binding = 5, std430) readonly buffer weight_ { vec4 w[]; };
+layout(set = 0, binding = 6, std430) writeonly buffer result_codes { uint q[]; };
 layout(set = 0, binding = 7, std430) writeonly buffer result_scale { float scale[]; };
 
-float first(uint at)
+float gate(float g, float u)
 {
-        float v = a[at];
+        float positive = max(g, 0.0);
 
-        if (prologue == 1)
-                return fma(push.f[1], v, push.f[2] * b[at]);
-        if (prologue == 2)
-                return v * qvf_sigmoid(v) * b[at];
-        return max(v, 0.0) * max(v, 0.0) * b[at];
+        return (push.n[2] == 0 ? g * qvf_sigmoid(g) : positive * positive) * u;
 }
 
-/* Four numbers of the norm: those of one word of q, which one invocation has from the beginning to the end. */
-uint quantized(float v, float factor)
+vec4 first_of(uint at)
 {
-        precise float scaled = v * factor;
+        vec4 l = a[at], r;
 
-        return uint(int(clamp(roundEven(scaled), -128.0, 127.0))) & 255u;
+        if (first == 0)
+                return l;
+        r = b[at];
+        if (first == 1)
+                return fma(vec4(push.f[0]), l, push.f[1] * r);
+        return vec4(gate(l.x, r.x), gate(l.y, r.y), gate(l.z, r.z), gate(l.w, r.w));
+}
+
+uint codes_of(vec4 numbers, float factor)
+{
+        precise vec4 scaled = numbers * factor;
+        ivec4 code = ivec4(clamp(roundEven(scaled), -128.0, 127.0)) & 255;
+
+        return uint(code.x | code.y << 8 | code.z << 16 | code.w << 24);
 }
 
 void main()
 {
-        uint row = qvf_group(), columns = push.n[0], at = row * columns, words = push.n[1] / 4;
-        float sum = 0.0, largest = 1e-5, factor;
+        uint row = qvf_group(), fours = push.n[0] / 4, at = row * fours, own = gl_LocalInvocationID.x;
+        vec4 v[pieces];
+        float sum = 0.0, largest = 1e-5;
 
         if (row >= qvf_rows())
                 return;
-        for (uint i = gl_LocalInvocationID.x; i * 4 < columns; i += gl_WorkGroupSize.x)
-                for (uint c = i * 4; c < min(i * 4 + 4, columns); c++) {
-                        float v = prologue != 0 ? first(at + c) : a[at + c];
+        for (uint k = 0; k < pieces; k++) {
+                uint i = k * gl_WorkGroupSize.x + own;
 
-                        if (prologue != 0)
-                                s[at + c] = v;
-                        sum = fma(v, v, sum);
+                v[k] = vec4(0.0);
+                if (i < fours) {
+                        v[k] = first_of(at + i);
+                        if (first != 0)
+                                s[at + i] = v[k];
                 }
-        factor = row_inverse_root(row_sum(sum) / float(columns) + push.f[0]);
-        for (uint i = gl_LocalInvocationID.x; i * 4 < columns; i += gl_WorkGroupSize.x)
-                for (uint c = i * 4; c < min(i * 4 + 4, columns); c++) {
-                        precise float v = (prologue != 0 ? s[at + c] : a[at + c]) * factor * w[push.rest[3] + c];
-
-                        y[at + c] = v;
-                        largest = max(largest, abs(v));
-                }
-        if (!quantizes)
-                return;
-        largest = row_max(largest);
-        factor = qvf_divide(127.0, largest);
-        for (uint i = gl_LocalInvocationID.x; i < words; i += gl_WorkGroupSize.x) {
-                uint word = 0;
-
-                for (uint c = i * 4; c < min(i * 4 + 4, columns); c++)
-                        word |= quantized(y[at + c], factor) << 8 * (c - i * 4);
-                q[row * words + i] = word;
+                sum += dot(v[k], v[k]);
         }
-        if (gl_LocalInvocationID.x == 0)
+        if (normalised != 0) {
+                float factor = row_inverse_root(row_sum(sum) / float(push.n[0]) + push.f[2]);
+
+                for (uint k = 0; k < pieces; k++) {
+                        uint i = k * gl_WorkGroupSize.x + own;
+
+                        if (i < fours) {
+                                v[k] = v[k] * factor * w[push.rest[4] / 4 + i];
+                                y[at + i] = v[k];
+                        }
+                }
+        }
+        if (quantised == 0)
+                return;
+        for (uint k = 0; k < pieces; k++) {
+                vec4 size = abs(v[k]);
+
+                largest = max(largest, max(max(size.x, size.y), max(size.z, size.w)));
+        }
+        largest = row_max(largest);
+
+        float factor = qvf_divide(127.0, largest);
+        uint words = push.n[1] / 4;
+
+        for (uint k = 0; k < pieces; k++) {
+                uint i = k * gl_WorkGroupSize.x + own;
+
+                if (i < words)
+                        q[row * words + i] = codes_of(v[k], factor);
+        }
+        if (own == 0)
                 scale[row] = qvf_divide(largest, 127.0);
 }

@@ -1,11 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One workgroup works on one row: sums and maxima over its invocations, in one fixed order. */
+/* One workgroup works on one row: sums and maxima over its invocations, a power of two up to 1024, in one fixed order;
+ * with SUBGROUP over those of subgroups first. */
 #ifndef QVF_ROW_GLSL
 #define QVF_ROW_GLSL
 
 layout(local_size_x_id = 0) in;
 
-shared float row_shared[256];
+#ifdef SUBGROUP
+shared float row_shared[128];
+
+/* Each invocation adds up what the subgroups left, all in the same order. */
+float row_sum(float own)
+{
+        float sum = 0.0, part = subgroupAdd(own);
+
+        barrier();
+        if (gl_SubgroupInvocationID == 0)
+                row_shared[gl_SubgroupID] = part;
+        barrier();
+        for (uint i = 0; i < gl_NumSubgroups; i++)
+                sum += row_shared[i];
+        return sum;
+}
+
+float row_max(float own)
+{
+        float largest = subgroupMax(own);
+
+        barrier();
+        if (gl_SubgroupInvocationID == 0)
+                row_shared[gl_SubgroupID] = largest;
+        barrier();
+        for (uint i = 0; i < gl_NumSubgroups; i++)
+                largest = max(largest, row_shared[i]);
+        return largest;
+}
+#else
+shared float row_shared[1024];
 
 float row_sum(float own)
 {
@@ -36,6 +67,7 @@ float row_max(float own)
         }
         return row_shared[0];
 }
+#endif
 
 /* 1 / sqrt(x), refined. */
 float row_inverse_root(float x)
