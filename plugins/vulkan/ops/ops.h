@@ -7,6 +7,7 @@
 
 vk_emitter vk_op_adamw;
 vk_emitter vk_op_add;
+vk_emitter vk_op_attention;
 vk_emitter vk_op_attention_train;
 vk_emitter vk_op_attention_train_backward;
 vk_emitter vk_op_copy;

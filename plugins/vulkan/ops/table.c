@@ -4,6 +4,7 @@
 vk_emitter *const vk_emitters[QVF_OP_COUNT] = {
         [QVF_OP_ADAMW] = vk_op_adamw,
         [QVF_OP_ADD] = vk_op_add,
+        [QVF_OP_ATTENTION] = vk_op_attention,
         [QVF_OP_ATTENTION_TRAIN] = vk_op_attention_train,
         [QVF_OP_ATTENTION_TRAIN_BACKWARD] = vk_op_attention_train_backward,
         [QVF_OP_COPY] = vk_op_copy,
