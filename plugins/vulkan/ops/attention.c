@@ -44,7 +44,7 @@ void vk_op_attention(struct vk_build *build, const struct vk_call *call)
         uint64_t bytes = 4ull * call->rows * heads * parts * (size + 2);
         struct vk_dispatch d = vk_dispatch(call, VK_SHADER_ATTENTION);
         const uint32_t n[] = { o[Q].columns, o[KEYS].columns, o[TABLE].columns, o[KEYS].rows / QVF_KV_BLOCK,
-                o[TABLE].rows, call->op->i[1] > 0 ? (uint32_t)call->op->i[1] : 0, parts, THREADS };
+                o[TABLE].rows, call->op->i[1] > 0 ? (uint32_t)call->op->i[1] : 0, parts, QVF_KV_BLOCK };
         const uint32_t constants[] = { THREADS, size, o[KEYS].dtype, o[VALUES].dtype };
         const struct qvf_value *scratch = NULL;
 
