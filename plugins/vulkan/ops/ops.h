@@ -23,6 +23,8 @@ vk_emitter vk_op_kv_rotate;
 vk_emitter vk_op_kv_store;
 vk_emitter vk_op_matmul;
 vk_emitter vk_op_matmul_backward;
+vk_emitter vk_op_matmul_ternary;
+vk_emitter vk_op_matmul_ternary_backward;
 vk_emitter vk_op_matmul_weight_backward;
 vk_emitter vk_op_quantize;
 vk_emitter vk_op_rmsnorm;
