@@ -7,7 +7,13 @@
 #include "plugins/vulkan/emit.h"
 
 uint32_t vk_fuse_row(struct vk_build *build, const struct vk_call *calls, uint32_t count);
+uint32_t vk_fuse_row_backward(struct vk_build *build, const struct vk_call *calls, uint32_t count);
 uint32_t vk_fuse_rope(struct vk_build *build, const struct vk_call *calls, uint32_t count);
+
+/* How many invocations share a row of so many fours, and how many of up to `widest` fours each keeps in registers; false:
+ * the row is too long. */
+bool vk_row_shape(const struct vk_call *call, uint32_t fours, uint32_t widest, uint32_t *ret_invocations,
+                uint32_t *ret_pieces);
 
 /* The same value, at the same place. */
 bool vk_is_value(const struct vk_operand *a, const struct vk_operand *b);

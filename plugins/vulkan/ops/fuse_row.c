@@ -85,6 +85,20 @@ static bool is_safe(const struct chain *chain)
         return true;
 }
 
+bool vk_row_shape(const struct vk_call *call, uint32_t fours, uint32_t widest, uint32_t *ret_invocations,
+                uint32_t *ret_pieces)
+{
+        /* Many rows fill the device by themselves; a single one wants as many invocations as there can be. */
+        uint32_t most = (uint32_t)qvf_min_u64(call->limits->invocations, call->rows > 64 ? 256 : 1024);
+        uint32_t invocations = 32;
+
+        while (invocations * 2 <= most && invocations < fours)
+                invocations *= 2;
+        *ret_invocations = invocations;
+        *ret_pieces = vk_div_up(widest, invocations);
+        return *ret_pieces <= MOST_PIECES;
+}
+
 /* Rows are taken four numbers at a time. */
 static bool fits(struct chain *chain, const struct vk_call *call)
 {
@@ -97,14 +111,8 @@ static bool fits(struct chain *chain, const struct vk_call *call)
         for (uint32_t i = 0; i < n_reads; i++)
                 if (reads[i]->value->offset % 16 != 0)
                         return false;
-        chain->invocations = 32;
-        while (chain->invocations < call->limits->invocations &&
-                        chain->invocations < (call->rows > 64 ? 256 : 1024) && chain->invocations < fours)
-                chain->invocations *= 2;
-        if (chain->invocations > call->limits->invocations)
-                chain->invocations /= 2;
-        chain->pieces = vk_div_up(widest, chain->invocations);
-        return chain->x->columns % 4 == 0 && chain->pieces <= MOST_PIECES &&
+        return chain->x->columns % 4 == 0 &&
+               vk_row_shape(call, fours, widest, &chain->invocations, &chain->pieces) &&
                vk_rows_in_range(call, chain->x) >= call->rows;
 }
 

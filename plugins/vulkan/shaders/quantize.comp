@@ -20,7 +20,7 @@ void main()
         uint row = qvf_group(), columns = push.n[0], at = row * columns, words = push.n[1] / 4;
         float largest = 1e-5, factor;
 
-        if (row >= qvf_rows())
+        if (row >= push.n[7] || push.row0 + row >= qvf_rows())
                 return;
         for (uint c = gl_LocalInvocationID.x; c < columns; c += gl_WorkGroupSize.x)
                 largest = max(largest, abs(x[at + c]));

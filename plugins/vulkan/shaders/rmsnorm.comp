@@ -13,7 +13,7 @@ void main()
         uint row = qvf_group(), columns = push.n[0], at = row * columns;
         float sum = 0.0, factor;
 
-        if (row >= qvf_rows())
+        if (row >= push.n[7] || push.row0 + row >= qvf_rows())
                 return;
         for (uint c = gl_LocalInvocationID.x; c < columns; c += gl_WorkGroupSize.x)
                 sum = fma(x[at + c], x[at + c], sum);

@@ -25,7 +25,7 @@ void main()
         uint row = qvf_group(), i = gl_LocalInvocationID.x, last_at = 0xffffffffu;
         float last = 0.0;
 
-        if (row >= qvf_rows())
+        if (row >= push.n[7] || push.row0 + row >= qvf_rows())
                 return;
         for (uint k = 0; k < push.n[1]; k++) {
                 float own = lowest;
