@@ -3,6 +3,7 @@
 #include "common/checked.h"
 #include "plugins/vulkan/ops/elements.h"
 #include "plugins/vulkan/ops/ops.h"
+#include "plugins/vulkan/pack.h"
 
 static void emit(struct vk_build *build, const struct vk_call *call, struct vk_dispatch *d, uint32_t table,
                 uint32_t by_rows)
@@ -44,8 +45,12 @@ void vk_op_scatter_add(struct vk_build *build, const struct vk_call *call)
 void vk_op_embed(struct vk_build *build, const struct vk_call *call)
 {
         struct vk_dispatch d = vk_dispatch(call, VK_SHADER_EMBED);
+        const struct vk_operand *table = &call->operand[2];
 
-        d.constant[1] = call->operand[2].dtype | (call->operand[2].value->block_scales ? 4096u : 0);
+        d.constant[1] = table->dtype | (table->value->block_scales ? 4096u : 0) |
+                        (table->value->packed ? 8192u : 0); /* as dense_weight.glsl counts */
+        if (table->value->packed)
+                d.push.rest[7] = (uint32_t)(vk_packed_scales(table->dtype, table->rows, table->columns) / 4);
         d.n_constants = 2;
         d.push.n[0] = call->operand[0].columns;
         d.push.n[5] = call->operand[2].columns;
