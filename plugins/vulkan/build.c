@@ -8,6 +8,7 @@
 #include "common/checked.h"
 #include "plugins/common/op_rules.h"
 #include "plugins/vulkan/pack.h"
+#include "plugins/vulkan/profile.h"
 
 #define DISPATCHES_OF_A_CHUNK 512u
 
@@ -172,8 +173,10 @@ static int begin_chunk(struct vk_build *self)
 
         self->commands = self->program->chunks[self->program->n_chunks].commands;
         r = vk_errno(self->device, vkBeginCommandBuffer(self->commands, &begin), "recording");
-        if (r == 0)
+        if (r == 0) {
                 barrier(self);
+                vk_profile_begin(self->program, self->commands);
+        }
         return r;
 }
 
@@ -219,6 +222,7 @@ static int record(struct vk_build *self, const struct vk_dispatch *dispatch)
         vkCmdDispatch(self->commands, dispatch->groups[0] ? dispatch->groups[0] : 1,
                         dispatch->groups[1] ? dispatch->groups[1] : 1,
                         dispatch->groups[2] ? dispatch->groups[2] : 1);
+        vk_profile_stamp(self->program, self->commands, dispatch->shader);
         self->program->chunks[self->program->n_chunks].cost += dispatch->cost;
         return 0;
 }

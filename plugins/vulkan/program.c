@@ -8,6 +8,7 @@
 #include "plugins/vulkan/build.h"
 #include "plugins/vulkan/fuse.h"
 #include "plugins/vulkan/pack.h"
+#include "plugins/vulkan/profile.h"
 
 #define ARGS_BYTES 256u
 
@@ -159,6 +160,7 @@ static int make(struct qvf_program *program, const struct qvf_program_desc *desc
         r = r < 0 ? r : vk_buffer_new_shared(device, ARGS_BYTES, false, &program->args);
         r = r < 0 ? r : make_commands(program, counted.n_chunks);
         r = r < 0 ? r : make_sets(program, counted.n_dispatches);
+        r = r < 0 ? r : vk_profile_new(program, counted.n_dispatches);
         for (unsigned i = 0; i < VK_SCRATCH_SLOTS && r == 0; i++) {
                 if (counted.scratch[i].bytes == 0)
                         continue;
@@ -216,6 +218,7 @@ void vk_program_free(struct qvf_program *program)
         for (int i = 0; i < 2; i++)
                 if (program->flight[i].fence)
                         vkDestroyFence(device->device, program->flight[i].fence, NULL);
+        vk_profile_free(program);
         if (program->sets)
                 vkDestroyDescriptorPool(device->device, program->sets, NULL);
         for (unsigned i = 0; i < VK_SCRATCH_SLOTS; i++)

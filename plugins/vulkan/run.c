@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/checked.h"
+#include "plugins/vulkan/profile.h"
 #include "plugins/vulkan/vulkan.h"
 
 #define HANG_MS 60000.0
@@ -78,6 +79,8 @@ static void tell(struct vk_runner *self, struct qvf_program *program, int state)
         program->state = state;
         if (state == QVF_RUN_GOING)
                 return;
+        if (state == QVF_RUN_DONE)
+                vk_profile_collect(program);
         if (self->driven == program)
                 self->driven = NULL;
         if (!program->untold) {

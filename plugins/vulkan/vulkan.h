@@ -20,6 +20,7 @@ struct qvf_buffer {
         bool imported;
 };
 
+struct vk_profile; /* profile.c */
 struct vk_staging; /* transfer.c */
 struct vk_runner;  /* run.c */
 
@@ -141,7 +142,7 @@ struct qvf_program {
         struct qvf_buffer *scratch[VK_SCRATCH_SLOTS];
         struct vk_chunk *chunks;
         uint32_t n_chunks, chunks_made;
-        uint32_t n_dispatches, n_barriers;
+        struct vk_profile *profile; /* NULL: nobody asked */
 
         /* The run: guarded by the runner's mutex. */
         int state; /* enum qvf_run_state; VK_NEVER_RAN */
