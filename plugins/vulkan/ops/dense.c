@@ -9,6 +9,13 @@
 #define DEPTH_MOST 64u     /* products that an invocation keeps the weights of */
 #define OUTER_SHARED 1024u /* numbers of x in shared memory */
 
+#define MATRIX_TILE 128u
+#define MATRIX_LEAST 64u         /* rows, words and columns that are worth it */
+#define MATRIX_TILES_ENOUGH 256u /* workgroups */
+#define MATRIX_DEPTH_LEAST 512u  /* of K in a part */
+#define PARTS_SLOT 2u            /* of scratch memory */
+#define GRADIENT_SCALE 0x1p14f /* a probability is at most 1: what f16 holds of it then goes down to 4e-12 */
+
 struct piece { /* of a product: what one dispatch does */
         const struct vk_dense *product;
         uint32_t row, rows;   /* from product->row on */
@@ -129,9 +136,73 @@ static void emit_tiles(struct vk_build *build, const struct vk_call *call, const
         vk_emit(build, &d);
 }
 
+/* Parts of K where the result alone has too few tiles to fill a device with. */
+static uint32_t matrix_parts(const struct piece *piece)
+{
+        uint32_t tiles = vk_div_up(piece->m, MATRIX_TILE) * vk_div_up(piece->n, MATRIX_TILE);
+        uint32_t parts = tiles < MATRIX_TILES_ENOUGH ? vk_div_up(MATRIX_TILES_ENOUGH, tiles) : 1;
+        uint32_t most = vk_div_up(piece->k, MATRIX_DEPTH_LEAST);
+
+        return parts < most ? parts : most;
+}
+
+static void emit_combine(struct vk_build *build, const struct vk_call *call, const struct piece *piece,
+                const struct vk_dispatch *parts)
+{
+        struct vk_dispatch d = dispatch_of(call, piece);
+
+        d.shader = VK_SHADER_MATMUL_WEIGHT_COMBINE;
+        d.bind[1] = parts->bind[0];
+        d.bind[1].written = false;
+        d.n_bind = 2;
+        d.push.n[0] = piece->m * piece->n;
+        d.push.n[1] = parts->push.n[7];
+        d.push.n[2] = piece->n;
+        d.groups[0] = piece->n;
+        d.groups[1] = vk_div_up(piece->m, 64);
+        d.cost = (uint64_t)d.push.n[0] * d.push.n[1];
+        vk_emit(build, &d);
+}
+
+static void emit_matrix(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
+{
+        const struct vk_dense *p = piece->product;
+        struct vk_dispatch d = dispatch_of(call, piece);
+        uint32_t parts = p->y_columns == piece->n ? matrix_parts(piece) : 1;
+        uint64_t bytes = 4ull * piece->m * piece->n * parts;
+
+        d.shader = p->transposed ? VK_SHADER_MATMUL_BACKWARD_MATRIX : VK_SHADER_MATMUL_MATRIX;
+        d.constant[1] = p->weight->dtype == QVF_F16 && p->weight->columns % 8 == 0 &&
+                        p->weight->value->offset % 16 == 0;
+        d.constant[2] = p->loss_scaled;
+        d.n_constants = 3;
+        d.push.n[7] = parts;
+        d.push.f[2] = p->loss_scaled ? GRADIENT_SCALE : 1;
+        d.groups[0] = vk_div_up(piece->n, MATRIX_TILE);
+        d.groups[1] = vk_div_up(piece->m, MATRIX_TILE);
+        d.groups[2] = parts;
+        if (parts > 1)
+                d.bind[0] = (struct vk_binding){
+                        .value = vk_scratch(build, PARTS_SLOT, bytes), .bytes = bytes, .written = true
+                };
+        vk_emit(build, &d);
+        if (parts > 1)
+                emit_combine(build, call, piece, &d);
+}
+
+bool vk_dense_matrix(const struct vk_call *call, const struct vk_dense *p)
+{
+        return p->coarse && call->features->matrix_float16 && call->features->subgroup_size == 32 && !p->s &&
+               p->rows >= MATRIX_LEAST && p->words >= MATRIX_LEAST && p->weight->columns >= MATRIX_LEAST &&
+               p->x_columns % 4 == 0 && p->words % 4 == 0 && p->weight->columns % 4 == 0 &&
+               p->x->offset % 16 == 0;
+}
+
 static void emit_piece(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
 {
-        if (piece->k <= DEPTH_MOST)
+        if (vk_dense_matrix(call, piece->product))
+                emit_matrix(build, call, piece);
+        else if (piece->k <= DEPTH_MOST)
                 emit_outer(build, call, piece);
         else if (piece->m <= FEW_ROWS || piece->n <= NARROW)
                 emit_dot(build, call, piece);

@@ -16,9 +16,14 @@ struct vk_dense {
         uint32_t row, rows; /* rows of the operation */
         uint32_t s_column;
         uint32_t flags;
+        bool coarse;      /* x and W may be rounded to f16, as for training */
+        bool loss_scaled; /* x is a gradient that args.loss_scale was put into */
         float factor;
 };
 
 void vk_dense_emit(struct vk_build *build, const struct vk_call *call, const struct vk_dense *product);
+
+/* Whether vk_dense_emit() has matrix hardware for the product. */
+bool vk_dense_matrix(const struct vk_call *call, const struct vk_dense *product);
 
 #endif

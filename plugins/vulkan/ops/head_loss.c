@@ -7,7 +7,9 @@
 enum { LOSS, DX, BEST, SCRATCH, X, W, TARGET };
 enum { REDUCE = 1, STORE = 2, DIFFERENTIATE = 4, WANTS_BEST = 8 }; /* as in head_loss.comp */
 
-#define STATE_BYTES 16u /* of a row */
+#define STATE_BYTES 16u                   /* of a row */
+#define LOGITS_BYTES ((uint64_t)64 << 20) /* that are worth having at once */
+#define TILE 128u
 
 struct part { /* of the work: these rows, these words, and where their logits stand */
         uint32_t row, rows, word, words;
@@ -16,42 +18,43 @@ struct part { /* of the work: these rows, these words, and where their logits st
         const struct qvf_value *states;
 };
 
-static void emit_logits(struct vk_build *build, const struct vk_call *call, const struct part *part)
+static struct vk_dense logits_of(const struct vk_call *call, const struct part *part)
 {
-        vk_dense_emit(build, call,
-                        &(struct vk_dense){
-                                        .weight = &call->operand[W],
-                                        .word = part->word,
-                                        .words = part->words,
-                                        .y = part->logits,
-                                        .x = call->operand[X].value,
-                                        .y_columns = part->stride,
-                                        .x_columns = call->operand[X].columns,
-                                        .x_row = part->row,
-                                        .row = part->row,
-                                        .rows = part->rows,
-                                        .factor = 1,
-                        });
+        return (struct vk_dense){
+                .weight = &call->operand[W],
+                .word = part->word,
+                .words = part->words,
+                .y = part->logits,
+                .x = call->operand[X].value,
+                .y_columns = part->stride,
+                .x_columns = call->operand[X].columns,
+                .x_row = part->row,
+                .row = part->row,
+                .rows = part->rows,
+                .factor = 1,
+                .coarse = true,
+        };
 }
 
-static void emit_gradient(struct vk_build *build, const struct vk_call *call, const struct part *part)
+static struct vk_dense gradient_of(const struct vk_call *call, const struct part *part)
 {
-        vk_dense_emit(build, call,
-                        &(struct vk_dense){
-                                        .transposed = true,
-                                        .weight = &call->operand[W],
-                                        .word = part->word,
-                                        .words = part->words,
-                                        .y = call->operand[DX].value,
-                                        .x = part->logits,
-                                        .y_columns = call->operand[DX].columns,
-                                        .x_columns = part->stride,
-                                        .y_row = part->row,
-                                        .row = part->row,
-                                        .rows = part->rows,
-                                        .flags = part->word > 0 ? QVF_ACCUMULATE : 0,
-                                        .factor = 1,
-                        });
+        return (struct vk_dense){
+                .transposed = true,
+                .weight = &call->operand[W],
+                .word = part->word,
+                .words = part->words,
+                .y = call->operand[DX].value,
+                .x = part->logits,
+                .y_columns = call->operand[DX].columns,
+                .x_columns = part->stride,
+                .y_row = part->row,
+                .row = part->row,
+                .rows = part->rows,
+                .flags = part->word > 0 ? QVF_ACCUMULATE : 0,
+                .factor = 1,
+                .coarse = true,
+                .loss_scaled = true,
+        };
 }
 
 /* What head_loss.comp does with the logits, by pieces that a binding can hold. */
@@ -92,13 +95,15 @@ static void emit_rows(
 static void emit_part(struct vk_build *build, const struct vk_call *call, struct part *part, uint32_t chunk)
 {
         uint32_t words = call->operand[W].rows, best = call->operand[BEST].value ? WANTS_BEST : 0;
+        struct vk_dense product;
         bool whole = chunk >= words, backward = call->operand[DX].value;
 
         for (part->word = 0; part->word < words; part->word += chunk) {
                 bool last = words - part->word <= chunk;
 
                 part->words = last ? words - part->word : chunk;
-                emit_logits(build, call, part);
+                product = logits_of(call, part);
+                vk_dense_emit(build, call, &product);
                 emit_rows(build, call, part,
                                 REDUCE | best | (last ? STORE : 0) |
                                                 (whole && backward ? DIFFERENTIATE : 0));
@@ -106,18 +111,38 @@ static void emit_part(struct vk_build *build, const struct vk_call *call, struct
         for (part->word = 0; backward && part->word < words; part->word += chunk) {
                 part->words = words - part->word < chunk ? words - part->word : chunk;
                 if (!whole) {
-                        emit_logits(build, call, part);
+                        product = logits_of(call, part);
+                        vk_dense_emit(build, call, &product);
                         emit_rows(build, call, part, DIFFERENTIATE);
                 }
-                emit_gradient(build, call, part);
+                product = gradient_of(call, part);
+                vk_dense_emit(build, call, &product);
         }
 }
 
 void vk_op_head_loss(struct vk_build *build, const struct vk_call *call)
 {
         uint32_t rows = (uint32_t)call->op->i[0], chunk = (uint32_t)call->op->i[1];
-        struct part part = { .logits = call->operand[SCRATCH].value, .stride = chunk };
+        uint32_t words = call->operand[W].rows;
+        struct vk_dense product;
+        struct part part = { .logits = call->operand[SCRATCH].value };
 
+        if (chunk > words)
+                chunk = words;
+        part.stride = chunk;
+        part.rows = call->rows;
+        part.words = chunk;
+        product = logits_of(call, &part);
+        if (vk_dense_matrix(call, &product)) { /* tiles are large: more rows at once than a CPU wants */
+                uint64_t most = LOGITS_BYTES / (4ull * chunk) / TILE * TILE;
+                uint64_t wanted = vk_div_up(call->rows, TILE) * TILE;
+
+                most = most < wanted ? most : wanted;
+                if (most > rows) {
+                        rows = (uint32_t)most;
+                        part.logits = vk_scratch(build, 1, (uint64_t)rows * chunk * 4);
+                }
+        }
         part.states = vk_scratch(build, 0, (uint64_t)call->rows * STATE_BYTES);
         for (part.row = 0; part.row < call->rows; part.row += rows) {
                 part.rows = call->rows - part.row < rows ? call->rows - part.row : rows;

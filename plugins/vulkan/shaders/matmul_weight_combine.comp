@@ -1,6 +1,7 @@
 #version 450
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dW (+)= f0 · Σ_p parts[p], n[0] numbers of dW, n[1] parts. */
+/* dW (+)= f0 · Σ_p parts[p], n[0] numbers of dW, n[1] parts; n[2] its columns, if only the
+ * rows in use are wanted. */
 #include "qvf.glsl"
 
 layout(local_size_x = 64) in;
@@ -19,7 +20,7 @@ void main()
         uint i = qvf_group() * 64 + gl_LocalInvocationIndex;
         float sum = 0.0;
 
-        if (i >= push.n[0])
+        if (i >= push.n[0] || push.n[2] != 0 && i / push.n[2] + push.row0 >= qvf_rows())
                 return;
         for (uint p = 0; p < push.n[1]; p++)
                 sum += parts[p * push.n[0] + i];

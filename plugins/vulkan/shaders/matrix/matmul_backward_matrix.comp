@@ -1,0 +1,4 @@
+#version 450
+/* SPDX-License-Identifier: Apache-2.0 */
+#define TRANSPOSED
+#include "dense_matrix.glsl"
