@@ -66,12 +66,15 @@ float qvf_scale_sum(float scale, float row_scale, int sum)
 float qvf_divide(float a, float b)
 {
         precise float q = a / b;
-        uint best = floatBitsToUint(q);
+        vec2 p = qvf_two_product(q, b);
+        precise float nearly = q + ((a - p.x) - p.y) / b; /* at most one unit off now */
+        uint best = floatBitsToUint(nearly);
         precise float least = -1.0;
 
-        for (int step = -3; step <= 3; step++) { /* the candidate with the smallest exact remainder */
-                uint bits = floatBitsToUint(q) + uint(step);
-                vec2 p = qvf_two_product(uintBitsToFloat(bits), b);
+        for (int step = -1; step <= 1; step++) { /* the candidate with the smallest exact remainder */
+                uint bits = floatBitsToUint(nearly) + uint(step);
+
+                p = qvf_two_product(uintBitsToFloat(bits), b);
                 precise float remainder = abs((a - p.x) - p.y);
 
                 if (least < 0.0 || remainder < least) {

@@ -9,31 +9,31 @@ layout(local_size_x_id = 0) in;
 #ifdef SUBGROUP
 shared float row_shared[128];
 
-/* Each invocation adds up what the subgroups left, all in the same order. */
+/* Each subgroup adds up what all of them left, in the same order. */
 float row_sum(float own)
 {
-        float sum = 0.0, part = subgroupAdd(own);
+        float part = subgroupAdd(own), rest = 0.0;
 
         barrier();
         if (gl_SubgroupInvocationID == 0)
                 row_shared[gl_SubgroupID] = part;
         barrier();
-        for (uint i = 0; i < gl_NumSubgroups; i++)
-                sum += row_shared[i];
-        return sum;
+        for (uint i = gl_SubgroupInvocationID; i < gl_NumSubgroups; i += gl_SubgroupSize)
+                rest += row_shared[i];
+        return subgroupAdd(rest);
 }
 
 float row_max(float own)
 {
-        float largest = subgroupMax(own);
+        float largest = subgroupMax(own), rest = 0.0;
 
         barrier();
         if (gl_SubgroupInvocationID == 0)
                 row_shared[gl_SubgroupID] = largest;
         barrier();
-        for (uint i = 0; i < gl_NumSubgroups; i++)
-                largest = max(largest, row_shared[i]);
-        return largest;
+        for (uint i = gl_SubgroupInvocationID; i < gl_NumSubgroups; i += gl_SubgroupSize)
+                rest = max(rest, row_shared[i]);
+        return subgroupMax(rest);
 }
 #else
 shared float row_shared[1024];
