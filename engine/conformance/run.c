@@ -193,7 +193,7 @@ static int build(const struct conformance *self, const struct conformance_run *r
 
                 on->op.operand[i] = o->present ? (uint16_t)i : QVF_NONE;
                 on->values[i] = (struct qvf_value){ on->buffer, image->offset[i], o->rows, o->columns,
-                        o->dtype, 0, o->block_scales, o->scale };
+                        o->dtype, 0, o->block_scales, o->scale, 0 };
         }
         r = pack_weight(self, run, on);
         if (r == 0)

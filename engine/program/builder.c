@@ -140,7 +140,7 @@ uint16_t qvf_builder_fixed(struct qvf_builder *builder, const struct qvf_value *
 uint16_t qvf_builder_temporary(
                 struct qvf_builder *builder, uint32_t rows, uint32_t columns, enum qvf_dtype dtype)
 {
-        struct qvf_value value = { .rows = rows, .columns = columns, .dtype = dtype, .scale = 1 };
+        struct qvf_value value = { .rows = rows, .columns = columns, .dtype = dtype, .scale = 1, .temporary = 1 };
         uint64_t bytes;
 
         if (!qvf_mul_u64(qvf_row_bytes(dtype, columns), rows, &bytes) || bytes == 0) {
@@ -152,8 +152,10 @@ uint16_t qvf_builder_temporary(
 
 void qvf_builder_keep(struct qvf_builder *builder, uint16_t value)
 {
-        if (builder->failure == 0)
-                builder->lifetimes[value].last = UINT32_MAX;
+        if (builder->failure < 0)
+                return;
+        builder->lifetimes[value].last = UINT32_MAX;
+        builder->values[value].temporary = 0;
 }
 
 const struct qvf_value *qvf_builder_value(const struct qvf_builder *builder, uint16_t value)

@@ -68,6 +68,7 @@ struct qvf_value { /* a matrix that operations read or write */
         uint32_t packed;       /* 1: a weight in the backend's own layout */
         uint32_t block_scales; /* as in qvf_weight */
         float scale;
+        uint32_t temporary; /* 1: nobody but the program's operations looks at it, and one writes it first */
 };
 
 struct qvf_op {

@@ -25,6 +25,7 @@ struct vk_build {
         VkCommandBuffer commands;
         int failure;
         struct vk_scratch_slot scratch[VK_SCRATCH_SLOTS];
+        uint32_t *last_use; /* of each value: the operation */
         uint32_t n_dispatches, n_chunks, n_barriers;
         uint32_t in_chunk;
         uint64_t chunk_cost;

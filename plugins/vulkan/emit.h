@@ -39,6 +39,7 @@ struct vk_limits {
 struct vk_operand {                    /* a value as an emitter sees it */
         const struct qvf_value *value; /* NULL: QVF_NONE */
         uint32_t rows, columns, dtype;
+        bool last; /* nobody needs it behind this operation: it is a temporary, and this is its last use */
 };
 
 struct vk_push {            /* 96 bytes; the same block in every shader (qvf.glsl) */

@@ -2,6 +2,7 @@
 /* A program becomes command buffers: every operation's emitter is called once to count and once to record. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/checked.h"
@@ -33,9 +34,11 @@ static int check(struct qvf_device *device, const struct qvf_program_desc *desc,
         return r;
 }
 
-static struct vk_call make_call(const struct qvf_device *device, const struct qvf_program_desc *desc,
-                const struct qvf_program_limits *limits, const struct qvf_op *op)
+static struct vk_call make_call(const struct vk_build *build, const struct qvf_program_desc *desc,
+                const struct qvf_program_limits *limits, uint32_t at)
 {
+        const struct qvf_device *device = build->device;
+        const struct qvf_op *op = &desc->ops[at];
         struct vk_call call = { .op = op, .features = &device->features, .limits = &device->limits };
         int row_operand = qvf_program_row_operand(op->kind);
 
@@ -45,7 +48,8 @@ static struct vk_call make_call(const struct qvf_device *device, const struct qv
                 if (op->operand[i] == QVF_NONE)
                         continue;
                 value = &desc->values[op->operand[i]];
-                call.operand[i] = (struct vk_operand){ value, value->rows, value->columns, value->dtype };
+                call.operand[i] = (struct vk_operand){ value, value->rows, value->columns, value->dtype,
+                        value->temporary && build->last_use[op->operand[i]] == at };
         }
         call.rows = row_operand >= 0 ? call.operand[row_operand].rows : 1;
         if (op->rows == QVF_ROWS_INPUT)
@@ -55,7 +59,19 @@ static struct vk_call make_call(const struct qvf_device *device, const struct qv
         return call;
 }
 
-static int emit_all(struct vk_build *build, const struct qvf_program_desc *desc,
+static int find_last_uses(struct vk_build *build, const struct qvf_program_desc *desc)
+{
+        build->last_use = calloc(desc->n_values ? desc->n_values : 1, sizeof(*build->last_use));
+        if (!build->last_use)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < desc->n_ops; i++)
+                for (uint32_t j = 0; j < qvf_program_operand_count(desc->ops[i].kind); j++)
+                        if (desc->ops[i].operand[j] != QVF_NONE)
+                                build->last_use[desc->ops[i].operand[j]] = i;
+        return 0;
+}
+
+static int emit_operations(struct vk_build *build, const struct qvf_program_desc *desc,
                 const struct qvf_program_limits *limits)
 {
         struct vk_call calls[VK_FUSED_MOST];
@@ -65,7 +81,7 @@ static int emit_all(struct vk_build *build, const struct qvf_program_desc *desc,
                 uint32_t count = (uint32_t)qvf_min_u64(desc->n_ops - i, VK_FUSED_MOST), done;
 
                 for (uint32_t j = 0; j < count; j++)
-                        calls[j] = make_call(build->device, desc, limits, &desc->ops[i + j]);
+                        calls[j] = make_call(build, desc, limits, i + j);
                 done = vk_fuse(build, calls, count);
                 if (done == 0 && !vk_emitters[desc->ops[i].kind])
                         return -ENOSYS;
@@ -77,6 +93,17 @@ static int emit_all(struct vk_build *build, const struct qvf_program_desc *desc,
         }
         r = vk_build_end_chunk(build);
         return build->failure < 0 ? build->failure : r;
+}
+
+static int emit_all(struct vk_build *build, const struct qvf_program_desc *desc,
+                const struct qvf_program_limits *limits)
+{
+        int r = find_last_uses(build, desc);
+
+        r = r < 0 ? r : emit_operations(build, desc, limits);
+        free(build->last_use);
+        build->last_use = NULL;
+        return r;
 }
 
 static uint64_t memory_of(const struct vk_build *counted)

@@ -59,10 +59,10 @@ static void tear_down(struct fixture *f)
 static void good(struct fixture *f)
 {
         f->n_values = 4;
-        f->values[0] = (struct qvf_value){ f->buffer, 0, 3, 8, QVF_F32, 0, 0, 1 };
-        f->values[1] = (struct qvf_value){ f->buffer, 1024, 3, 256, QVF_I8, 0, 0, 1 };
-        f->values[2] = (struct qvf_value){ f->buffer, 2048, 3, 1, QVF_F32, 0, 0, 1 };
-        f->values[3] = (struct qvf_value){ f->buffer, 4096, 8, 256, QVF_TQ2_0, 0, 0, 1 };
+        f->values[0] = (struct qvf_value){ f->buffer, 0, 3, 8, QVF_F32, 0, 0, 1, 0 };
+        f->values[1] = (struct qvf_value){ f->buffer, 1024, 3, 256, QVF_I8, 0, 0, 1, 0 };
+        f->values[2] = (struct qvf_value){ f->buffer, 2048, 3, 1, QVF_F32, 0, 0, 1, 0 };
+        f->values[3] = (struct qvf_value){ f->buffer, 4096, 8, 256, QVF_TQ2_0, 0, 0, 1, 0 };
         f->op = (struct qvf_op){ .kind = QVF_OP_MATMUL_TERNARY, .operand = { 0, 1, 2, 3 } };
 }
 
@@ -153,10 +153,10 @@ START_TEST(parameters)
 
         set_up(&f);
         good(&f);
-        f.values[0] = (struct qvf_value){ f.buffer, 0, 3, 64, QVF_F32, 0, 0, 1 };
-        f.values[1] = (struct qvf_value){ f.buffer, 1024, 3, 64, QVF_F32, 0, 0, 1 };
-        f.values[2] = (struct qvf_value){ f.buffer, 2048, 3, 1, QVF_I32, 0, 0, 1 };
-        f.values[3] = (struct qvf_value){ f.buffer, 4096, 1, 16, QVF_F32, 0, 0, 1 };
+        f.values[0] = (struct qvf_value){ f.buffer, 0, 3, 64, QVF_F32, 0, 0, 1, 0 };
+        f.values[1] = (struct qvf_value){ f.buffer, 1024, 3, 64, QVF_F32, 0, 0, 1, 0 };
+        f.values[2] = (struct qvf_value){ f.buffer, 2048, 3, 1, QVF_I32, 0, 0, 1, 0 };
+        f.values[3] = (struct qvf_value){ f.buffer, 4096, 1, 16, QVF_F32, 0, 0, 1, 0 };
         f.op = (struct qvf_op){ .kind = QVF_OP_ROPE, .operand = { 0, 1, 2, 3 }, .i = { 32 }, .f = { 1, 1 } };
         ck_assert_int_eq(try_program(&f), 0);
         f.op.operand[0] = 1; /* in place */

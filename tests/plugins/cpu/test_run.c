@@ -98,10 +98,10 @@ static void make_chain(struct chain *chain, struct qvf_device *device)
                                          &chain->buffer),
                         0);
         fill_chain(chain);
-        chain->values[0] = (struct qvf_value){ chain->buffer, 0, N, N, QVF_F32, 0, 0, 1 };
-        chain->values[1] = (struct qvf_value){ chain->buffer, N * N * 4, ROWS, N, QVF_F32, 0, 0, 1 };
-        chain->values[2] =
-                        (struct qvf_value){ chain->buffer, (N + ROWS) * N * 4, ROWS, N, QVF_F32, 0, 0, 1 };
+        chain->values[0] = (struct qvf_value){ chain->buffer, 0, N, N, QVF_F32, 0, 0, 1, 0 };
+        chain->values[1] = (struct qvf_value){ chain->buffer, N * N * 4, ROWS, N, QVF_F32, 0, 0, 1, 0 };
+        chain->values[2] = (struct qvf_value){ chain->buffer, (N + ROWS) * N * 4, ROWS, N, QVF_F32, 0, 0, 1,
+                0 };
         for (int i = 0; i < STEPS; i++)
                 chain->ops[i] = (struct qvf_op){
                         .kind = QVF_OP_MATMUL,
