@@ -152,11 +152,6 @@ int qvf_trainer_new(struct qvf_lora *lora, const struct qvf_trainer_plan *plan,
         uint64_t io_bytes, arena_bytes;
         int r = check_plan(plan, error);
 
-        /* HEAD_LOSS knows no scale: without it loss and gradients would be wrong without a word. */
-        if (r == 0 && lora->model->head_scale != 1)
-                r = qvf_error_set(error, -ENOTSUP,
-                                "the output head has a scale of %g: training can't apply it yet",
-                                (double)lora->model->head_scale);
         if (!self)
                 return -ENOMEM;
         self->lora = lora;
