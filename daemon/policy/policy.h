@@ -173,7 +173,7 @@ struct qvf_activity_verdict {
         /* Limits in force while it runs. */
         unsigned threads; /* 0: as many as there are processors */
         double duty_cycle_percent;
-        double memory_limit_bytes; /* INFINITY: none. The smaller of the limit and what is free beyond what to leave */
+        double memory_limit_bytes; /* for work that starts now: no more than is free beyond what to leave. INFINITY: none */
         double energy_left_j;   /* of today; INFINITY: no budget */
         double power_average_w; /* over the window; NAN: unmetered */
 };
