@@ -15,9 +15,9 @@ $(TEST_OBJECTS) $(TEST_HELPER_OBJECTS): PACKAGES := check json-c
 DEPS += $(TEST_OBJECTS:.o=.d)
 $(eval $(call archive,$(BUILD)/libsupport.a,$(TEST_HELPER_OBJECTS)))
 
-$(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(ENGINE_LIBS) $(BUILD)/link-flags
+$(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(POLICY_LIBS) $(ENGINE_LIBS) $(BUILD)/link-flags
 	$(say) LD $@
-	$(Q)$(CC) -pie -o $@ $< $(filter %.a,$^) $(LDFLAGS_ALL) $(call package_libs,check) $(ENGINE_LINK)
+	$(Q)$(CC) -pie -o $@ $< $(filter %.a,$^) $(LDFLAGS_ALL) $(call package_libs,check) $(POLICY_LINK) $(ENGINE_LINK)
 
 # How many test programs run at a time, and the longest that one may take.
 TEST_JOBS ?= 2
