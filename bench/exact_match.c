@@ -185,8 +185,10 @@ static int open_context(struct matching *matching)
                         most = qvf_max_u64(most, positions_of(matching, tokens, place));
         }
         options.context_length = (uint32_t)qvf_min_u64(most, model_most);
-        options.sequences = (uint32_t)qvf_max_u64(
-                        1, qvf_min_u64(SEQUENCES_MOST, POSITIONS_MOST / options.context_length));
+        options.sequences = SEQUENCES_MOST;
+        while (options.sequences > 1 &&
+                        (uint64_t)options.sequences * options.context_length > POSITIONS_MOST)
+                options.sequences--;
         return qvf_context_new(
                         matching->session->model, &options, &matching->session->context, matching->error);
 }
