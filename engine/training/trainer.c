@@ -341,7 +341,15 @@ int qvf_trainer_update(struct qvf_trainer *self, uint32_t step, float learning_r
                 .size = sizeof(args), .step = step, .learning_rate = learning_rate, .clip = clip
         };
         float square;
-        int r = qvf_compute_run(&self->compute, self->programs[UPDATE], &args, error);
+        struct qvf_compute_watch *watch = self->compute.watch;
+        int r;
+
+        /* Half an update would leave an adapter that no run of steps makes. */
+        if (watch)
+                watch->keep = true;
+        r = qvf_compute_run(&self->compute, self->programs[UPDATE], &args, error);
+        if (watch)
+                watch->keep = false;
 
         if (r == 0) {
                 r = self->compute.backend->buffer_download(
