@@ -165,7 +165,8 @@ static uint64_t next_by_itself(const struct qvf_activity_config *config, const s
         if (config->hours.n > 0 || (config->days & QVF_ALL_DAYS) != QVF_ALL_DAYS ||
                         broken >> QVF_C_ENERGY & 1)
                 /* The minute has begun at some time; not sooner than in 5 s, lest its end be waited for in a circle. */
-                next = after(now_us, fmax(60.0 * (qvf_calendar_next_minutes(&config->hours, minute) - 1), 5));
+                next = after(now_us,
+                                fmax(60.0 * (qvf_calendar_next_minutes(&config->hours, minute) - 1), 5));
         if (broken >> QVF_C_IDLE & 1)
                 next = sooner(next, after(now_us, config->idle_for_s - snapshot->idle_s.value));
         return next;
