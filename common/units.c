@@ -181,7 +181,9 @@ void qvf_unit_print(enum qvf_unit unit, double value, char text[QVF_UNIT_TEXT])
                 double scaled = value / scales[i].factor;
                 double back;
 
-                if (scales[i].unit != unit || !scales[i].print || (fabs(scaled) < 1 && scales[i].factor > 1))
+                if (scales[i].unit != unit || !scales[i].print ||
+                                (fabs(scaled) < 1 && scales[i].factor > 1) ||
+                                (scales[i].factor != 1 && fabs(rint(scaled * 100) - scaled * 100) > 1e-6))
                         continue;
                 /* The first whose few digits give the very same value; a base unit takes all digits it needs. */
                 for (int digits = 0; digits <= 2; digits++) {
