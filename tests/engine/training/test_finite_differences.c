@@ -14,8 +14,8 @@
 #include "tests/support/gguf_builder.h"
 #include "tests/support/suite.h"
 
-#define SHAPES 12
-#define COORDINATES 48
+#define SHAPES 10
+#define COORDINATES 32
 #define ROWS_MOST 40
 #define VOCABULARY 280
 #define STEP 4e-3f
