@@ -25,7 +25,7 @@ struct attention {
         float *y;
         const float *q;
         const struct cpu_operand *keys, *values, *table;
-        const int32_t *place; /* over a cache: position and sequence of each row */
+        const int32_t *place; /* over a cache: position and sequence of each row; NULL in training */
         const int32_t *first; /* in training: a row looks at the rows from here to itself; keys are no cells, but rows */
         float *lse; /* in training */
         uint32_t rows, columns, size, group, key_heads, window;
@@ -56,8 +56,8 @@ static inline void range_of(const struct attention *a, uint32_t row, int64_t *re
 {
         int64_t last, most;
 
-        if (a->first) {
-                *ret_first = a->first[row] > 0 ? a->first[row] : 0;
+        if (!a->place) {
+                *ret_first = a->first && a->first[row] > 0 ? a->first[row] : 0;
                 *ret_last = row;
                 return;
         }
@@ -137,7 +137,7 @@ static inline void load_block(const struct attention *a, uint32_t block, uint32_
 
 static inline uint32_t block_of(const struct attention *a, const struct run *run, int64_t position)
 {
-        if (a->first)
+        if (!a->place)
                 return (uint32_t)(position / CELLS);
         return cell_block(a->table, a->keys, run->sequence, (int32_t)position);
 }
@@ -338,7 +338,7 @@ static ALWAYS_INLINE void gather_all_precisely(const struct attention *a, const 
 static __attribute__((noinline)) void gather_side(const struct attention *a, const struct work *work,
                 float *const sums[], const float shrink[])
 {
-        if (a->first)
+        if (!a->place)
                 gather_all_precisely(a, work, sums, shrink, SIDE);
         else
                 gather_all(a, work, sums, shrink, SIDE);
@@ -347,7 +347,7 @@ static __attribute__((noinline)) void gather_side(const struct attention *a, con
 static __attribute__((noinline)) void gather_one(const struct attention *a, const struct work *work,
                 float *const sums[], const float shrink[])
 {
-        if (a->first)
+        if (!a->place)
                 gather_all_precisely(a, work, sums, shrink, 1);
         else
                 gather_all(a, work, sums, shrink, 1);
@@ -543,7 +543,7 @@ static inline struct work work_of(const struct cpu_call *call, const struct atte
 
 static inline int32_t sequence_of(const struct attention *a, uint32_t row)
 {
-        return a->first ? 0 : a->place[2 * (size_t)row + 1];
+        return a->place ? a->place[2 * (size_t)row + 1] : 0;
 }
 
 /* Rows in tiles, each with all heads of one key head. */
