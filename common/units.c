@@ -137,6 +137,12 @@ static int not_one(enum qvf_unit unit, const char *text, struct qvf_error *error
         return qvf_error_set(error, -EINVAL, "\"%.60s\" is not %s", text, examples[unit]);
 }
 
+/* Values are kept to a millionth of their base unit (large ones to the whole), so that six digits say them exactly. */
+static double whole_millionths(double value)
+{
+        return fabs(value) < 0x1p33 ? rint(value * 1e6) / 1e6 : rint(value);
+}
+
 int qvf_unit_parse(enum qvf_unit unit, const char *text, double *ret_value, struct qvf_error *error)
 {
         bool sums = unit == QVF_UNIT_DURATION || unit == QVF_UNIT_BYTES;
@@ -167,7 +173,7 @@ int qvf_unit_parse(enum qvf_unit unit, const char *text, double *ret_value, stru
         }
         if (*at || !isfinite(sum))
                 return not_one(unit, text, error);
-        *ret_value = sum;
+        *ret_value = whole_millionths(sum);
         return 0;
 }
 
@@ -193,7 +199,7 @@ void qvf_unit_print(enum qvf_unit unit, double value, char text[QVF_UNIT_TEXT])
                 }
                 if (scales[i].factor != 1)
                         continue;
-                for (int digits = 3; digits <= 17; digits++) {
+                for (int digits = 3; digits <= 6; digits++) {
                         snprintf(text, QVF_UNIT_TEXT, "%.*f%s", digits, scaled, scales[i].name);
                         if (qvf_unit_parse(unit, text, &back, NULL) == 0 && back == value)
                                 return;

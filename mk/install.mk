@@ -38,6 +38,7 @@ $(eval $(call installs,755,$(LIBEXECDIR),$(filter $(LIBEXEC_PROGRAMS),$(ALL))))
 $(eval $(call installs,755,$(PLUGINDIR),$(PLUGINS)))
 $(eval $(call installs,644,$(PREFIX)/include/qvf,$(wildcard include/qvf/*.h)))
 $(eval $(call installs,644,$(DATADIR)/doc/qvf,$(wildcard LICENSE NOTICE README.md CHANGELOG.md docs/*.md)))
+$(eval $(call installs,644,$(DATADIR)/qvf,$(wildcard config/qvfd.yaml)))
 $(eval $(call installs,644,$(DATADIR)/qvf/models,$(wildcard models/*.gguf models/*.md models/LICENSE*)))
 $(foreach s,1 5 7 8,$(eval $(call installs,644,$(DATADIR)/man/man$(s),$(filter %.$(s),$(filter $(MAN_PAGES),$(ALL))))))
 

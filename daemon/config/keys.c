@@ -37,8 +37,7 @@ static const struct qvf_key activity_keys[] = {
                                 "charged (or full)." },
         { "battery_at_least", QVF_KEY_NUMBER, QVF_UNIT_PERCENT, AT(battery_at_least_percent), 0, 100,
                         .initial = { "40%", "5%" },
-                        .text = "How full the battery must be; the emptiest counts where there are "
-                                "several." },
+                        .text = "How full the battery must be; several are taken together." },
         { "temperature_max", QVF_KEY_NUMBER, QVF_UNIT_CELSIUS, AT(temperature_max_c), 0, 150, "none",
                         INFINITY, .initial = { "80°C", "95°C" },
                         .text = "How hot the hottest of temperature_zones may be." },
