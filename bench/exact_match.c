@@ -229,18 +229,24 @@ static int ask_all(struct matching *matching)
         return 0;
 }
 
-int bench_exact_match(struct bench_session *session, const struct qvf_dataset *dataset,
-                struct bench_exact_match *ret_result, struct qvf_error *error)
+int bench_exact_match_check(const struct qvf_dataset *dataset, struct qvf_error *error)
 {
-        struct matching matching = { .session = session, .dataset = dataset, .error = error };
-        int r;
-
         if (dataset->kind != QVF_DATA_MESSAGES && dataset->kind != QVF_DATA_COMPLETION)
                 return qvf_error_set(error, -EINVAL,
                                 "exact match needs answers: messages, or prompt and completion; the data is "
                                 "%s",
                                 qvf_data_kind_name(dataset->kind));
-        r = open_context(&matching);
+        return 0;
+}
+
+int bench_exact_match(struct bench_session *session, const struct qvf_dataset *dataset,
+                struct bench_exact_match *ret_result, struct qvf_error *error)
+{
+        struct matching matching = { .session = session, .dataset = dataset, .error = error };
+        int r = bench_exact_match_check(dataset, error);
+
+        if (r == 0)
+                r = open_context(&matching);
         if (r == 0)
                 r = qvf_generator_new(session->context, &matching.generator);
         if (r == 0)
