@@ -111,7 +111,10 @@ static int run(const void *options_, struct qvf_error *error)
         if (r != 0)
                 return r;
         bench_data_describe(&data, chosen->data.file, report);
-        r = score_loss(&session, data.windows, &score, error);
+        if (chosen->exact_match)
+                r = bench_exact_match_check(data.dataset, error);
+        if (r == 0)
+                r = score_loss(&session, data.windows, &score, error);
         if (r != 0)
                 return r;
         bench_report_number(report, "loss", score.loss);

@@ -185,8 +185,10 @@ static int open_context(struct matching *matching)
                         most = qvf_max_u64(most, positions_of(matching, tokens, place));
         }
         options.context_length = (uint32_t)qvf_min_u64(most, model_most);
-        options.sequences = (uint32_t)qvf_max_u64(
-                        1, qvf_min_u64(SEQUENCES_MOST, POSITIONS_MOST / options.context_length));
+        options.sequences = SEQUENCES_MOST;
+        while (options.sequences > 1 &&
+                        (uint64_t)options.sequences * options.context_length > POSITIONS_MOST)
+                options.sequences--;
         return qvf_context_new(
                         matching->session->model, &options, &matching->session->context, matching->error);
 }
@@ -227,18 +229,24 @@ static int ask_all(struct matching *matching)
         return 0;
 }
 
-int bench_exact_match(struct bench_session *session, const struct qvf_dataset *dataset,
-                struct bench_exact_match *ret_result, struct qvf_error *error)
+int bench_exact_match_check(const struct qvf_dataset *dataset, struct qvf_error *error)
 {
-        struct matching matching = { .session = session, .dataset = dataset, .error = error };
-        int r;
-
         if (dataset->kind != QVF_DATA_MESSAGES && dataset->kind != QVF_DATA_COMPLETION)
                 return qvf_error_set(error, -EINVAL,
                                 "exact match needs answers: messages, or prompt and completion; the data is "
                                 "%s",
                                 qvf_data_kind_name(dataset->kind));
-        r = open_context(&matching);
+        return 0;
+}
+
+int bench_exact_match(struct bench_session *session, const struct qvf_dataset *dataset,
+                struct bench_exact_match *ret_result, struct qvf_error *error)
+{
+        struct matching matching = { .session = session, .dataset = dataset, .error = error };
+        int r = bench_exact_match_check(dataset, error);
+
+        if (r == 0)
+                r = open_context(&matching);
         if (r == 0)
                 r = qvf_generator_new(session->context, &matching.generator);
         if (r == 0)

@@ -12,6 +12,9 @@ struct bench_exact_match {
         uint64_t too_long;       /* beyond the model's context: not asked */
 };
 
+/* -EINVAL: the data is of a kind that has no answers. */
+int bench_exact_match_check(const struct qvf_dataset *dataset, struct qvf_error *error);
+
 /* Each document is asked once: its last answer, after all that stands before it, greedily. Both texts are compared without
  * the white space around them, and the model must have ended where the answer ends. */
 int bench_exact_match(struct bench_session *session, const struct qvf_dataset *dataset,

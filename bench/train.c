@@ -28,6 +28,8 @@ struct train_options {
         bool rank_stabilised, no_pack, no_shuffle, dry_run, quiet, json;
 };
 
+enum { OPTIMIZER_F32, OPTIMIZER_8BIT, OPTIMIZER_AUTO }; /* places in the option's list */
+
 #define AT(field) offsetof(struct train_options, field)
 
 static const struct bench_option options[] = {
@@ -50,7 +52,8 @@ static const struct bench_option options[] = {
         { "dropout", 0, BENCH_NUMBER, AT(dropout), "P", "dropout of the adapter's input (default: 0)", 0,
                         0.99 },
         { "init", 0, BENCH_STRING, AT(init), "FILE", "adapter to start from", 0, 0 },
-        { "optimizer", 0, BENCH_CHOICE, AT(optimizer), "adamw|adamw8bit", "optimizer (default: adamw)", 0,
+        { "optimizer", 0, BENCH_CHOICE, AT(optimizer), "adamw|adamw8bit|auto",
+                        "optimizer; auto: adamw, or adamw8bit where nothing else fits (default: adamw)", 0,
                         0 },
         { "learning-rate", 0, BENCH_NUMBER, AT(rate), "X", "learning rate (default: 2e-4)", 0, 1 },
         { "learning-rate-min", 0, BENCH_NUMBER, AT(floor), "X",
@@ -171,7 +174,7 @@ static int choose_lora(struct run *run)
         run->lora_options.rank_stabilised = chosen->rank_stabilised;
         run->lora_options.dropout = chosen->dropout;
         run->lora_options.seed = chosen->seed.value;
-        run->lora_options.state = chosen->optimizer == 1 ? QVF_STATE_8BIT : QVF_STATE_F32;
+        run->lora_options.state = chosen->optimizer == OPTIMIZER_8BIT ? QVF_STATE_8BIT : QVF_STATE_F32;
         return 0;
 }
 
@@ -238,11 +241,13 @@ static int make_plan(struct run *run)
                 .batch_sequences = chosen->batch,
                 .memory_limit = (uint64_t)chosen->memory_limit_mib << 20,
                 .process_bytes = process_bytes(),
+                .small_state_too = chosen->optimizer == OPTIMIZER_AUTO,
         };
         int r = qvf_train_plan(run->session.model, &run->lora_options, &wish, &run->choice, run->error);
 
         if (r < 0)
                 return r;
+        run->lora_options.state = run->choice.state;
         run->options = (struct qvf_train_options){
                 .adamw = { chosen->beta1, chosen->beta2, chosen->epsilon, chosen->weight_decay },
                 .schedule = { .kind = (enum qvf_schedule_kind)chosen->schedule,

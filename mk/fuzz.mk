@@ -10,11 +10,12 @@ SEEDS_gguf := $(wildcard models/tiny-*.gguf tests/data/golden/*.adapter-init.ggu
 SEEDS_adapter := tests/data/golden/tiny-silu.adapter-init.gguf
 SEEDS_template := $(wildcard tests/data/templates/*.jinja)
 SEEDS_dataset := $(wildcard tests/data/sets/*)
+SEEDS_config := config/qvfd.yaml
 
 FUZZ_PROGRAMS := $(FUZZERS:%=$(BUILD)/fuzz_%)
-$(FUZZ_PROGRAMS): $(BUILD)/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/libsupport.a $(ENGINE_LIBS) $(BUILD)/link-flags
+$(FUZZ_PROGRAMS): $(BUILD)/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/libsupport.a $(POLICY_LIBS) $(ENGINE_LIBS) $(BUILD)/link-flags
 	$(say) LD $@
-	$(Q)$(CC) -fsanitize=fuzzer -o $@ $< $(filter %.a,$^) $(LDFLAGS_ALL) $(call package_libs,check) $(ENGINE_LINK)
+	$(Q)$(CC) -fsanitize=fuzzer -o $@ $< $(filter %.a,$^) $(LDFLAGS_ALL) $(call package_libs,check) $(POLICY_LINK) $(ENGINE_LINK)
 
 # Found inputs go to the folder beside the seeds and are kept; a seed is linked, so that it can be told from them.
 .PHONY: fuzz fuzz-programs

@@ -2,6 +2,7 @@
 # What goes where. Each line of `installs` is used by install and by uninstall.
 
 BINDIR := $(PREFIX)/bin
+LIBEXECDIR := $(PREFIX)/libexec/qvf
 DATADIR := $(PREFIX)/share
 INSTALLED :=
 INSTALL_STEPS :=
@@ -30,10 +31,14 @@ ALL += left-out-man
 endif
 endif
 
-$(eval $(call installs,755,$(BINDIR),$(filter $(BUILD)/qvf-%,$(ALL))))
+# What only the service starts.
+LIBEXEC_PROGRAMS := $(BUILD)/qvf-worker
+$(eval $(call installs,755,$(BINDIR),$(filter-out $(LIBEXEC_PROGRAMS),$(filter $(BUILD)/qvf-%,$(ALL)))))
+$(eval $(call installs,755,$(LIBEXECDIR),$(filter $(LIBEXEC_PROGRAMS),$(ALL))))
 $(eval $(call installs,755,$(PLUGINDIR),$(PLUGINS)))
 $(eval $(call installs,644,$(PREFIX)/include/qvf,$(wildcard include/qvf/*.h)))
 $(eval $(call installs,644,$(DATADIR)/doc/qvf,$(wildcard LICENSE NOTICE README.md CHANGELOG.md docs/*.md)))
+$(eval $(call installs,644,$(DATADIR)/qvf,$(wildcard config/qvfd.yaml)))
 $(eval $(call installs,644,$(DATADIR)/qvf/models,$(wildcard models/*.gguf models/*.md models/LICENSE*)))
 $(foreach s,1 5 7 8,$(eval $(call installs,644,$(DATADIR)/man/man$(s),$(filter %.$(s),$(filter $(MAN_PAGES),$(ALL))))))
 
@@ -53,6 +58,6 @@ install: all
 ## make uninstall       remove what install put there
 uninstall:
 	$(foreach f,$(INSTALLED),$(Q)rm -f '$(DESTDIR)$(f)'$(newline)$(if ,,	))
-	$(Q)for folder in $(foreach d,$(PLUGINDIR) $(LIBDIR)/qvf $(PREFIX)/include/qvf $(DATADIR)/doc/qvf \
+	$(Q)for folder in $(foreach d,$(PLUGINDIR) $(LIBEXECDIR) $(LIBDIR)/qvf $(PREFIX)/include/qvf $(DATADIR)/doc/qvf \
 		$(DATADIR)/qvf/models $(DATADIR)/qvf,'$(DESTDIR)$(d)'); do \
 		[ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done

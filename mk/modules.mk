@@ -30,6 +30,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 $(eval $(call module,common,))
 $(eval $(call module,engine,json-c zlib))
 $(eval $(call module,bench,json-c))
+$(eval $(call module,worker,json-c libsystemd libseccomp))
 # The parts of the daemon that need no bus, and are tested without one.
 $(eval $(call module,daemon/policy,json-c))
 $(eval $(call module,daemon/config,yaml-0.1))
@@ -57,4 +58,18 @@ $(BUILD)/qvf-bench: $(BUILD)/libbench.a $(ENGINE_LIBS) $(BUILD)/link-flags
 	$(say) LD $@
 	$(Q)$(CC) -pie -o $@ $(filter %.a,$^) $(LDFLAGS_ALL) $(ENGINE_LINK)
 ALL += $(BUILD)/qvf-bench
+endif
+
+ifneq ($(worker_SOURCES),)
+ifneq ($(call missing,libsystemd libseccomp),)
+.PHONY: left-out-worker
+left-out-worker:
+	@echo '  -       qvf-worker is left out: missing $(call missing,libsystemd libseccomp)'
+ALL += left-out-worker
+else
+$(BUILD)/qvf-worker: $(BUILD)/libworker.a $(ENGINE_LIBS) $(BUILD)/link-flags
+	$(say) LD $@
+	$(Q)$(CC) -pie -o $@ $(filter %.a,$^) $(LDFLAGS_ALL) $(call package_libs,libsystemd libseccomp) $(ENGINE_LINK)
+ALL += $(BUILD)/qvf-worker
+endif
 endif

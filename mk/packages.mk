@@ -24,6 +24,8 @@ PACKAGES_KNOWN :=
 $(eval $(call package,json-c))
 $(eval $(call package,zlib))
 $(eval $(call package,check))
+$(eval $(call package,libsystemd))
+$(eval $(call package,libseccomp))
 $(eval $(call package,yaml-0.1))
 
 package_cflags = $(foreach name,$(1),$(CFLAGS_$(name)))

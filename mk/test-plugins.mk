@@ -29,3 +29,18 @@ $(BUILD)/tests/plugins/vulkan/lost_layer.json: mk/test-plugins.mk
 ifneq ($(LOST_LAYER),)
 tests check $(TEST_PROGRAMS): | $(LOST_LAYER)
 endif
+
+# The CPU backend with faults (tests/plugins/faulty.c says which), beside a sound one, as a folder of plugins.
+FAULTY := $(BUILD)/tests/faulty
+$(FAULTY)/inner.o: plugins/cpu/cpu.c $(BUILD)/flags
+	$(say) CC $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -Dqvf_backend=cpu_backend -c -o $@ $<
+$(FAULTY)/faulty.so: tests/plugins/faulty.c $(FAULTY)/inner.o $(filter-out $(BUILD)/plugins/cpu/cpu.o,$(cpu_OBJECTS)) $(BUILD)/libplain.a $(BUILD)/libcommon.a $(BUILD)/plugins/cpu.list
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -o $@ $(filter %.c %.o %.a,$^) $(LDFLAGS_ALL) -lm
+$(FAULTY)/cpu.so: $(BUILD)/plugins/cpu.so
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+FAULTY_PLUGINS := $(FAULTY)/faulty.so $(FAULTY)/cpu.so
+$(filter $(BUILD)/tests/worker/% $(BUILD)/tests/daemon/%,$(TEST_PROGRAMS)): | $(FAULTY_PLUGINS)

@@ -134,9 +134,11 @@ struct qvf_activity_state {
         bool ever_started;     /* started_us holds a time */
         uint64_t started_us;   /* the last start */
         uint64_t kept_us;      /* since when every constraint has been kept; 0: some is broken */
+        uint32_t stopped_by;   /* what was broken at any time since it stopped */
         uint32_t broken;       /* bit for each constraint: broken, and not yet kept by its hysteresis */
         double energy_today_j; /* charged on `energy_day` */
         int64_t energy_day;
+        uint64_t behind_us;    /* since when the calendar has been before energy_day; 0: it is not */
         double energy_total_j; /* of all days */
         double run_today_s;
         struct {
@@ -171,7 +173,7 @@ struct qvf_activity_verdict {
         /* Limits in force while it runs. */
         unsigned threads; /* 0: as many as there are processors */
         double duty_cycle_percent;
-        double memory_limit_bytes; /* INFINITY: none. The smaller of the limit and what is free beyond what to leave */
+        double memory_limit_bytes; /* for work that starts now: no more than is free beyond what to leave. INFINITY: none */
         double energy_left_j;   /* of today; INFINITY: no budget */
         double power_average_w; /* over the window; NAN: unmetered */
 };
@@ -189,7 +191,7 @@ void qvf_policy_decide(const struct qvf_policy_config *config, const struct qvf_
 /* The longest that an activity may go on after a constraint was broken, in seconds, beyond one sampling period. */
 double qvf_policy_reaction_s(const struct qvf_activity_config *config, enum qvf_constraint constraint);
 
-/* The name in qvf_constraint_verdict, and a sentence on what the constraint is for. */
+/* The name in qvf_constraint_verdict. */
 const char *qvf_constraint_name(enum qvf_constraint constraint);
 
 #endif

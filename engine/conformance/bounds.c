@@ -14,9 +14,10 @@
 #define EPSILON CONFORMANCE_EPSILON
 #define SMALLEST 1e-37   /* a device may take denormal numbers for zero */
 #define SUM_TERMS 4096.0 /* nobody adds up more than this in one float */
-/* Gradients through fixed weights need no more than one rounding to bf16, or to 16 bits of the row's largest. */
+/* Gradients through fixed weights need no more than one rounding to bf16, or to two bytes of the row's largest: half of
+ * one of 127 · 254 steps and what the division into steps loses, which is this part of bf16's rounding. */
 #define BF16_TERMS (0x1p-9 / EPSILON)
-#define FIXED_POINT 0x1p-7
+#define FIXED_POINT 0x1.08p-7
 
 static int absolute(const struct cpu_operand *from, struct cpu_operand *ret_to)
 {

@@ -197,7 +197,7 @@ struct heads {
 };
 
 static const struct heads head_shapes[] = { { 32, 1, 1 }, { 64, 4, 2 }, { 128, 4, 1 }, { 96, 3, 3 },
-        { 256, 2, 1 }, { 80, 5, 5 } };
+        { 256, 2, 1 }, { 80, 5, 5 }, { 120, 4, 2 } };
 
 static struct heads pick_heads(struct conformance *self)
 {

@@ -60,8 +60,8 @@ struct qvf_data_source {
         int fd; /* a regular file, open for reading; stays the caller's. Below 0: `name` is its path */
         const struct qvf_tokenizer *tokenizer;
         const struct qvf_chat_template *chat_template; /* NULL: the built-in plain one */
-        int cache_folder;            /* below 0: no cache, tokens stay in memory */
-        const char *cache_name;      /* of the file in it */
+        int cache_folder;                              /* below 0: no cache, tokens stay in memory */
+        const char *cache_name;                        /* of the file in it */
         /* Called now and then; what it returns below 0 ends the work with that code. */
         int (*progress)(void *context, uint64_t bytes_done, uint64_t bytes);
         void *context;

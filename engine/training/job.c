@@ -140,6 +140,9 @@ int qvf_train_job_new(struct qvf_lora *lora, const struct qvf_trainer_plan *plan
                 r = qvf_train_job_resume(job, error);
         if (r < 0)
                 return r;
+        job->metrics.step = job->state.step;
+        job->metrics.total_steps = job->total_steps;
+        job->metrics.total_tokens = job->state.tokens;
         *ret_job = QVF_TAKE(job);
         return 0;
 }
@@ -277,6 +280,8 @@ static int train_step(struct qvf_train_job *job, struct qvf_error *error)
         state->step++;
         if (r == 0 && n_outputs > 0)
                 r = run_batch(job, state->sequence, count, n_outputs, error);
+        if (r < 0)
+                state->step--; /* nothing has changed yet: a checkpoint of the step before can still be written */
         if (r == 0 && n_outputs > 0)
                 r = update(job, error);
         if (r < 0)

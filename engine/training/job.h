@@ -66,7 +66,8 @@ int qvf_train_job_run(struct qvf_train_job *job, enum qvf_train_event *ret_event
 const struct qvf_train_metrics *qvf_train_job_metrics(const struct qvf_train_job *job);
 /* The step that a checkpoint was found at; 0: a fresh start. */
 uint64_t qvf_train_job_resumed_from(const struct qvf_train_job *job);
-/* Writes a checkpoint now (before a pause, a suspend, an end by signal). */
+/* Writes a checkpoint now (before a pause, a suspend, an end by signal); also after a run that was given up
+ * (-ECANCELED, see struct qvf_compute_watch), of the step before. */
 int qvf_train_job_checkpoint(struct qvf_train_job *job, struct qvf_error *error);
 
 /* Seconds that the forward pass and the loss take for one row, measured once, over the first sequences of the epoch: what

@@ -298,49 +298,6 @@ int qvf_lora_load(struct qvf_lora *lora, const struct qvf_gguf *gguf, struct qvf
         return r < 0 ? r : qvf_lora_load_file(lora, file, error);
 }
 
-static int save_numbers(const struct qvf_lora *lora, const struct qvf_value *value,
-                struct qvf_adapter_numbers *numbers, struct qvf_error *error)
-{
-        float *values;
-        int r = qvf_adapter_numbers_allocate(numbers, value->rows, value->columns, &values);
-
-        if (r < 0)
-                return qvf_error_set(error, r, "no memory for a copy of the adapter");
-        r = lora->model->compute.backend->buffer_download(value->buffer, value->offset, values,
-                        (uint64_t)value->rows * value->columns * sizeof(*values));
-        return r < 0 ? qvf_error_set(error, r, "the adapter can't be fetched from the device: %s",
-                                       strerror(-r))
-                     : 0;
-}
-
-int qvf_lora_to_file(
-                const struct qvf_lora *lora, struct qvf_adapter_file **ret_file, struct qvf_error *error)
-{
-        _cleanup_(qvf_adapter_file_freep) struct qvf_adapter_file *file = NULL;
-        int r = qvf_adapter_file_new(
-                        lora->model->info->architecture_name, lora->model->info->n_layers, &file);
-
-        if (r < 0)
-                return qvf_error_set(error, r, "no memory for a copy of the adapter");
-        file->rank_stabilised = lora->options.rank_stabilised;
-        for (uint32_t i = 0; i < file->n_layers * QVF_MODULES; i++) {
-                const struct qvf_lora_pair *pair = &lora->pairs[i];
-
-                if (pair->rank == 0)
-                        continue;
-                file->matrices[i].alpha = lora->options.alpha;
-                r = save_numbers(lora, &pair->a, &file->matrices[i].a, error);
-                r = r < 0 ? r : save_numbers(lora, &pair->b, &file->matrices[i].b, error);
-                if (r < 0)
-                        return r;
-        }
-        r = qvf_adapter_file_check(file, error);
-        if (r < 0)
-                return r;
-        *ret_file = QVF_TAKE(file);
-        return 0;
-}
-
 int qvf_lora_adapter(struct qvf_lora *lora, struct qvf_adapter **ret_adapter, struct qvf_error *error)
 {
         uint32_t count = lora->model->info->n_layers * QVF_MODULES;

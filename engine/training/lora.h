@@ -55,10 +55,6 @@ int qvf_lora_init(struct qvf_lora *lora, struct qvf_error *error);
 int qvf_lora_load(struct qvf_lora *lora, const struct qvf_gguf *gguf, struct qvf_error *error);
 struct qvf_adapter_file;
 int qvf_lora_load_file(struct qvf_lora *lora, const struct qvf_adapter_file *file, struct qvf_error *error);
-/* A copy in memory, to be written with engine/adapters. -EINVAL where a number is not finite. */
-int qvf_lora_to_file(
-                const struct qvf_lora *lora, struct qvf_adapter_file **ret_file, struct qvf_error *error);
-
 /* A copy of an adapter's numbers, scaled by `scale`: what evaluation and further training start from. Its matrices must
  * have one rank per kind. */
 int qvf_lora_from_adapter(const struct qvf_adapter *adapter, float scale, struct qvf_lora **ret_lora,

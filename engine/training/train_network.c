@@ -305,6 +305,18 @@ static void emit_attention_backward(struct emitter *e, const struct layer_record
                                 info->norm_epsilon, true);
 }
 
+/* x = s x; HEAD_LOSS knows no scale, so its rows and their gradients take on the head's. */
+static void scale_outputs(struct emitter *e, uint16_t x)
+{
+        struct qvf_op *op;
+
+        if (e->model->head_scale == 1)
+                return;
+        op = QVF_EMIT(e->builder, ADD, QVF_ROWS_OUTPUT, x, x, x);
+        op->f[0] = e->model->head_scale;
+        op->f[1] = 0;
+}
+
 /* The loss of the rows where it looks; returns the gradient of all rows, or QVF_NONE. */
 static uint16_t emit_loss(struct emitter *e, uint16_t x)
 {
@@ -320,6 +332,7 @@ static uint16_t emit_loss(struct emitter *e, uint16_t x)
 
         QVF_EMIT(e->builder, GATHER, QVF_ROWS_OUTPUT, rows, x, index);
         QVF_EMIT(e->builder, RMSNORM, QVF_ROWS_OUTPUT, hidden, rows, norm)->f[0] = info->norm_epsilon;
+        scale_outputs(e, hidden);
         if (network->backward)
                 dhidden = qvf_builder_temporary(e->builder, network->outputs, info->dim, QVF_F32);
         op = QVF_EMIT(e->builder, HEAD_LOSS, QVF_ROWS_OUTPUT, fixed(e, &network->loss), dhidden,
@@ -329,6 +342,7 @@ static uint16_t emit_loss(struct emitter *e, uint16_t x)
         op->i[1] = (int32_t)network->loss_columns;
         if (!network->backward)
                 return QVF_NONE;
+        scale_outputs(e, dhidden);
         drows = qvf_builder_temporary(e->builder, network->outputs, info->dim, QVF_F32);
         op = QVF_EMIT(e->builder, RMSNORM_BACKWARD, QVF_ROWS_OUTPUT, drows, rows, norm, dhidden);
         op->f[0] = info->norm_epsilon;

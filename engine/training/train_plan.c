@@ -53,11 +53,11 @@ static bool fits(const struct search *search, const struct qvf_train_choice *cho
         return search->wish->memory_limit == 0 || choice->peak_bytes <= search->wish->memory_limit;
 }
 
-/* The fewest recomputed layers that fit, between 0 and all of them; 1: found, 0: none. Memory falls with every
- * further layer, so that halving finds it. */
+/* The fewest recomputed layers that fit; 1: found, 0: none. Memory falls with every further layer, so that halving finds
+ * it, but for the last one: its way back comes right behind its way forth, and all it needs still stands there. */
 static int fewest_layers(const struct search *search, uint32_t micro, struct qvf_train_choice *choice)
 {
-        uint32_t low = 0, high = search->model->info->n_layers;
+        uint32_t low = 0, high = search->model->info->n_layers - 1;
         int r = measure(search, micro, 0, choice);
 
         if (r < 0 || fits(search, choice))
@@ -80,7 +80,8 @@ static int fewest_layers(const struct search *search, uint32_t micro, struct qvf
         return r < 0 ? r : 1;
 }
 
-static int explain(const struct search *search, struct qvf_train_choice *choice)
+static int explain(const struct search *search, enum qvf_optimizer_state wish_state,
+                struct qvf_train_choice *choice)
 {
         const struct qvf_train_wish *wish = search->wish;
         const struct qvf_trainer_memory *memory = &choice->memory;
@@ -105,46 +106,58 @@ static int explain(const struct search *search, struct qvf_train_choice *choice)
         else if (r == 0)
                 r = qvf_text_appendf(&choice->reason, "; %u of %u layers are computed twice to fit",
                                 choice->plan.recomputed_layers, layers);
+        if (r == 0 && choice->state != wish_state)
+                r = qvf_text_append_string(&choice->reason, "; the optimizer's state is of 8 bits to fit");
         return r;
+}
+
+/* 1: found, 0: nothing fits. */
+static int find(const struct search *search, struct qvf_train_choice *choice)
+{
+        const struct qvf_train_wish *wish = search->wish;
+        uint32_t enough = (uint32_t)qvf_max_u64(1, ROWS_ENOUGH / wish->context_length);
+        uint32_t micro = (uint32_t)qvf_min_u64(wish->batch_sequences, enough);
+
+        choice->state = search->lora->state;
+        /* Smaller runs cost less time than computing layers twice, so they come first; layers are computed twice
+         * when one sequence alone is too much. */
+        for (; micro > 1; micro /= 2) {
+                int r = measure(search, micro, 0, choice);
+
+                if (r < 0 || fits(search, choice))
+                        return r < 0 ? r : 1;
+        }
+        return fewest_layers(search, 1, choice);
 }
 
 int qvf_train_plan(const struct qvf_model *model, const struct qvf_lora_options *lora,
                 const struct qvf_train_wish *wish, struct qvf_train_choice *ret_choice,
                 struct qvf_error *error)
 {
+        struct qvf_lora_options small = *lora;
         struct search search = { model, lora, wish, error };
         struct qvf_train_choice choice = { 0 };
-        uint32_t enough, micro;
         int r;
 
         if (wish->context_length == 0 || wish->context_length > QVF_MODEL_CONTEXT_MOST ||
                         wish->batch_sequences == 0)
                 return qvf_error_set(error, -EINVAL, "a batch of %u sequences of %u tokens can't be trained",
                                 wish->batch_sequences, wish->context_length);
-        enough = (uint32_t)qvf_max_u64(1, ROWS_ENOUGH / wish->context_length);
-        micro = (uint32_t)qvf_min_u64(wish->batch_sequences, enough);
-        /* Smaller runs cost less time than computing layers twice, so they come first; layers are computed twice
-         * when one sequence alone is too much. */
-        for (; micro > 1; micro /= 2) {
-                r = measure(&search, micro, 0, &choice);
-                if (r < 0)
-                        return r;
-                if (fits(&search, &choice))
-                        break;
+        small.state = QVF_STATE_8BIT;
+        r = find(&search, &choice);
+        if (r == 0 && wish->small_state_too) {
+                search.lora = &small;
+                r = find(&search, &choice);
         }
-        if (micro == 1) {
-                r = fewest_layers(&search, 1, &choice);
-                if (r < 0)
-                        return r;
-                if (r == 0)
-                        return qvf_error_set(error, -ENOMEM,
-                                        "training needs %.1f MiB at the least, the limit is %.1f MiB: take "
-                                        "a shorter "
-                                        "context than %u, a smaller rank, fewer modules or adamw8bit",
-                                        (double)choice.peak_bytes / MIB, (double)wish->memory_limit / MIB,
-                                        wish->context_length);
-        }
-        r = explain(&search, &choice);
+        if (r == 0)
+                return qvf_error_set(error, -ENOMEM,
+                                "training needs %.1f MiB at the least, the limit is %.1f MiB: take a "
+                                "shorter "
+                                "context than %u, a smaller rank, fewer modules%s",
+                                (double)choice.peak_bytes / MIB, (double)wish->memory_limit / MIB,
+                                wish->context_length, choice.state == QVF_STATE_8BIT ? "" : " or adamw8bit");
+        if (r > 0)
+                r = explain(&search, lora->state, &choice);
         if (r < 0) {
                 qvf_text_exit(&choice.reason);
                 return r;

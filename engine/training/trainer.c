@@ -153,11 +153,6 @@ int qvf_trainer_new(struct qvf_lora *lora, const struct qvf_trainer_plan *plan,
         uint64_t io_bytes, arena_bytes;
         int r = check_plan(plan, error);
 
-        /* HEAD_LOSS knows no scale: without it loss and gradients would be wrong without a word. */
-        if (r == 0 && lora->model->head_scale != 1)
-                r = qvf_error_set(error, -ENOTSUP,
-                                "the output head has a scale of %g: training can't apply it yet",
-                                (double)lora->model->head_scale);
         if (!self)
                 return -ENOMEM;
         self->lora = lora;
@@ -347,7 +342,15 @@ int qvf_trainer_update(struct qvf_trainer *self, uint32_t step, float learning_r
                 .size = sizeof(args), .step = step, .learning_rate = learning_rate, .clip = clip
         };
         float square;
-        int r = qvf_compute_run(&self->compute, self->programs[UPDATE], &args, error);
+        struct qvf_compute_watch *watch = self->compute.watch;
+        int r;
+
+        /* Half an update would leave an adapter that no run of steps makes. */
+        if (watch)
+                watch->keep = true;
+        r = qvf_compute_run(&self->compute, self->programs[UPDATE], &args, error);
+        if (watch)
+                watch->keep = false;
 
         if (r == 0) {
                 r = self->compute.backend->buffer_download(

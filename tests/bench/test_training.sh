@@ -101,6 +101,11 @@ result 'text has no answers' $?
 ${EMULATOR:-} "$program" train -m "$model" -f "$directory/data.jsonl" -c 64 --memory-limit 5 --dry-run >"$directory/out" 2>&1
 [ $? -eq 1 ] && grep -q 'training needs' "$directory/out"
 result 'a limit that nothing fits is refused with the number' $?
+# What is written is what was trained, also where ranks differ and one alpha must do for all.
+train "$directory/ranks" --modules all,attn_q:3 --rslora --held-out-file "$directory/data.jsonl" --json &&
+	trained=$(sed -n 's/.*"held_out_loss": //p' "$directory/out" | cut -c 1-6) && loss --adapter "$directory/ranks/last.gguf" >/dev/null &&
+	written=$(sed -n 's/^loss \([0-9.]*\),.*/\1/p' "$directory/out" | cut -c 1-6) && [ "$trained" = "$written" ]
+result 'the adapter in the file is that of the run' $?
 mkdir "$directory/cache"
 train "$directory/cached" --data-cache "$directory/cache" -q &&
 	train "$directory/cached" --data-cache "$directory/cache" --json && cp "$directory/out" "$directory/json" &&

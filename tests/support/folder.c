@@ -4,6 +4,8 @@
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,19 +23,18 @@ static DIR *open_listing(int folder)
         return listing;
 }
 
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+        (void)status;
+        (void)type;
+        (void)place;
+        return remove(path);
+}
+
 static void remove_folders(void)
 {
-        for (unsigned i = 0; i < n_paths; i++) {
-                int folder = open(paths[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                DIR *listing = folder < 0 ? NULL : fdopendir(folder);
-                const struct dirent *entry;
-
-                while (listing && (entry = readdir(listing)))
-                        unlinkat(folder, entry->d_name, 0);
-                if (listing)
-                        closedir(listing);
-                rmdir(paths[i]);
-        }
+        for (unsigned i = 0; i < n_paths; i++)
+                nftw(paths[i], remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 int test_folder(void)

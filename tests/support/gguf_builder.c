@@ -197,6 +197,9 @@ static float random_value(struct model_writer *writer, const char *name, uint64_
         if (strncmp(name, "blk.", 4) == 0) {
                 if (shape->uneven && next_random(writer) % 512 < evenness(column))
                         return 0;
+                if (shape->dense)
+                        return ((float)(next_random(writer) % 2001) / 1000 - 1) *
+                               (shape->scale > 0 ? shape->scale : 0.25f);
                 return ((float)(next_random(writer) % 3) - 1) * (shape->scale > 0 ? shape->scale : 0.25f);
         }
         return (float)(next_random(writer) % 256) / 4096 - 0.03f;
@@ -338,6 +341,8 @@ void gguf_add_model(struct gguf_builder *builder, const struct gguf_model_shape 
         add_weight(&writer, "output_norm.weight", QVF_F32, shape->dim, 1);
         if (shape->untied)
                 add_weight(&writer, "output.weight", shape->embedding, shape->dim, shape->vocabulary);
+        if (shape->head_scale > 0)
+                gguf_add_tensor(builder, "output.scale", QVF_F32, 1, 1, &shape->head_scale);
         for (unsigned i = 0; i < shape->n_layers; i++) {
                 add_norm(&writer, i, "attn_norm", shape->dim);
                 add_norm(&writer, i, "ffn_norm", shape->dim);

@@ -65,10 +65,12 @@ struct gguf_model_shape {
         uint32_t vocabulary;
         float rope_base; /* 0: no key */
         bool untied, sub_norms, scales;
+        float head_scale;                 /* of an untied head; 0: it has none */
         enum qvf_dtype linear, embedding; /* 0 is F32 */
         const char *left_out;             /* this tensor is not written */
         enum qvf_i2s_order i2s_order;     /* 0: x86 */
         bool uneven; /* norms vary, and a column of a linear weight has the more zeros the larger its norm is */
+        bool dense; /* linear weights take any value up to the scale, not three: for `linear` F32 and the like */
         float scale; /* of the linear weights; 0: 0.25 */
         uint32_t ffn_live; /* rows and columns of the ffn from here on are zero, and the others as in a model of this
                               ffn_dim; 0: none is */

@@ -20,6 +20,7 @@ static struct attention attention_of(const struct cpu_call *call)
                 .rows = call->rows,
                 .columns = o[1].columns,
                 .size = size,
+                .width = head_width(size),
                 .group = o[1].columns / size / key_heads,
                 .key_heads = key_heads,
                 .window = call->op->i[1] > 0 ? (uint32_t)call->op->i[1] : 0,
@@ -33,7 +34,7 @@ static struct attention attention_of(const struct cpu_call *call)
 static float *part_of(const struct attention *a, float *parts, uint32_t spans, uint32_t row, uint32_t head,
                 uint32_t span)
 {
-        return parts + (((size_t)row * (a->columns / a->size) + head) * spans + span) * (a->size + LANES);
+        return parts + (((size_t)row * (a->columns / a->size) + head) * spans + span) * (a->width + LANES);
 }
 
 /* Few rows, long pasts: rows, key heads and spans are shared out, then rows and heads for the merge. */
@@ -53,20 +54,20 @@ static void share_spans(const struct cpu_call *call, const struct attention *a, 
                 for (uint32_t i = 0; i < a->group; i++) {
                         float *part = part_of(a, parts, spans, run.row, run.key_head * a->group + i, span);
 
-                        memcpy(part, work->span + (size_t)i * a->size, a->size * sizeof(*part));
-                        memcpy(part + a->size, &work->span_sums[i], sizeof(struct sums));
+                        memcpy(part, work->span + (size_t)i * a->width, a->width * sizeof(*part));
+                        memcpy(part + a->width, &work->span_sums[i], sizeof(struct sums));
                 }
                 cpu_pause_point(call);
         }
         cpu_barrier(call);
         cpu_share(call, a->rows * heads, 1, &begin, &end);
         for (uint32_t task = begin; task < end; task++) {
-                clear(work->all_sums, work->all, 1, a->size);
+                clear(work->all_sums, work->all, 1, a->width);
                 for (uint32_t span = 0; span < spans; span++) {
                         const float *part = part_of(a, parts, spans, task / heads, task % heads, span);
 
-                        merge(work->all_sums, work->all, (const struct sums *)(part + a->size), part,
-                                        a->size);
+                        merge(work->all_sums, work->all, (const struct sums *)(part + a->width), part,
+                                        a->width);
                 }
                 store(a, task / heads, task % heads, work->all_sums, work->all);
         }
@@ -91,7 +92,7 @@ size_t cpu_avx512_attention_scratch(
         uint32_t group = heads / (operands[2].columns / size);
         size_t rows = operands[1].rows < SPLIT_ROWS ? operands[1].rows : SPLIT_ROWS;
         size_t spans = ((size_t)operands[5].columns * CELLS + SPAN - 1) / SPAN;
-        size_t parts = spans > 1 ? rows * heads * spans * (size + LANES) * sizeof(float) : 0;
+        size_t parts = spans > 1 ? rows * heads * spans * (head_width(size) + LANES) * sizeof(float) : 0;
 
         return n_threads * work_bytes(size, group) + parts;
 }
@@ -100,7 +101,7 @@ bool cpu_avx512_attention_supports(const struct qvf_op *op, const struct cpu_ope
 {
         uint32_t dtype = operands[2].dtype, size = (uint32_t)op->i[0];
 
-        if (size == 0 || size > HEAD_MOST || size % LANES != 0 || operands[3].dtype != dtype ||
+        if (size == 0 || size > HEAD_MOST || size % 2 != 0 || operands[3].dtype != dtype ||
                         operands[3].columns != operands[2].columns)
                 return false;
         return dtype == QVF_F32 || dtype == QVF_F16 || (dtype == QVF_Q8_0 && size % 32 == 0);

@@ -25,10 +25,11 @@ struct attention {
         float *y;
         const float *q;
         const struct cpu_operand *keys, *values, *table;
-        const int32_t *place; /* over a cache: position and sequence of each row */
+        const int32_t *place; /* over a cache: position and sequence of each row; NULL in training */
         const int32_t *first; /* in training: a row looks at the rows from here to itself; keys are no cells, but rows */
         float *lse; /* in training */
         uint32_t rows, columns, size, group, key_heads, window;
+        uint32_t width;                /* of a head in the scratch: its size in whole vectors */
         size_t cell_bytes, head_bytes; /* of the caches */
         float factor;
 };
@@ -38,10 +39,10 @@ struct sums { /* of the positions so far: weights are exp(score - largest) */
 };
 
 struct work {              /* a thread's scratch */
-        float *keys;       /* [size][CELLS] */
-        float *values;     /* [CELLS][size] */
+        float *keys;       /* [width][CELLS] */
+        float *values;     /* [CELLS][width] */
         float *weights;    /* [SIDE][CELLS] */
-        float *span, *all; /* [pairs][size]: Σ weight · value of this span, and of the spans before */
+        float *span, *all; /* [pairs][width]: Σ weight · value of this span, and of the spans before */
         struct sums *span_sums, *all_sums;
 };
 
@@ -55,8 +56,8 @@ static inline void range_of(const struct attention *a, uint32_t row, int64_t *re
 {
         int64_t last, most;
 
-        if (a->first) {
-                *ret_first = a->first[row] > 0 ? a->first[row] : 0;
+        if (!a->place) {
+                *ret_first = a->first && a->first[row] > 0 ? a->first[row] : 0;
                 *ret_last = row;
                 return;
         }
@@ -66,17 +67,30 @@ static inline void range_of(const struct attention *a, uint32_t row, int64_t *re
         *ret_last = last < most ? last : most;
 }
 
-/* [size][CELLS], zeros behind the first `cells`. */
+static inline uint32_t head_width(uint32_t size)
+{
+        return (uint32_t)round_up(size, LANES);
+}
+
+/* Numbers c to c + 15 of a head, zeros behind its last. */
+static ALWAYS_INLINE __m512 load_head(
+                const struct attention *a, const uint32_t dtype, const uint8_t *from, uint32_t c)
+{
+        return c + LANES <= a->size ? load_weights(dtype, from, c)
+                                    : load_last_weights(dtype, from, c, a->size - c);
+}
+
+/* [width][CELLS], zeros behind the first `cells`. */
 static ALWAYS_INLINE void spread_transposed(const struct attention *a, const uint8_t *from,
                 const uint32_t dtype, uint32_t cells, float *to)
 {
-        for (uint32_t c = 0; c < a->size; c += LANES) {
+        for (uint32_t c = 0; c < a->width; c += LANES) {
                 for (uint32_t half = 0; half < CELLS; half += LANES) {
                         __m512i m[16];
 
                         UNROLL
                         for (uint32_t i = 0; i < 16; i++)
-                                m[i] = half + i < cells ? _mm512_castps_si512(load_weights(dtype,
+                                m[i] = half + i < cells ? _mm512_castps_si512(load_head(a, dtype,
                                                                           from + (half + i) * a->cell_bytes,
                                                                           c))
                                                         : _mm512_setzero_si512();
@@ -88,14 +102,14 @@ static ALWAYS_INLINE void spread_transposed(const struct attention *a, const uin
         }
 }
 
-/* [CELLS][size], likewise. */
+/* [CELLS][width], likewise. */
 static ALWAYS_INLINE void spread(const struct attention *a, const uint8_t *from, const uint32_t dtype,
                 uint32_t cells, float *to)
 {
         for (uint32_t i = 0; i < CELLS; i++)
-                for (uint32_t c = 0; c < a->size; c += LANES)
-                        _mm512_store_ps(to + i * a->size + c,
-                                        i < cells ? load_weights(dtype, from + i * a->cell_bytes, c)
+                for (uint32_t c = 0; c < a->width; c += LANES)
+                        _mm512_store_ps(to + i * a->width + c,
+                                        i < cells ? load_head(a, dtype, from + i * a->cell_bytes, c)
                                                   : _mm512_setzero_ps());
 }
 
@@ -123,7 +137,7 @@ static inline void load_block(const struct attention *a, uint32_t block, uint32_
 
 static inline uint32_t block_of(const struct attention *a, const struct run *run, int64_t position)
 {
-        if (a->first)
+        if (!a->place)
                 return (uint32_t)(position / CELLS);
         return cell_block(a->table, a->keys, run->sequence, (int32_t)position);
 }
@@ -226,7 +240,7 @@ static ALWAYS_INLINE void gather(const struct attention *a, const struct work *w
         for (unsigned i = 0; i < P * V; i++)
                 acc[i] = _mm512_setzero_ps();
         for (uint32_t j = 0; j < CELLS; j++) {
-                const float *values = work->values + j * a->size + c;
+                const float *values = work->values + j * a->width + c;
                 __m512 weight[SIDE];
 
                 UNROLL
@@ -260,7 +274,7 @@ static ALWAYS_INLINE void gather_precisely(const struct attention *a, const stru
         for (unsigned i = 0; i < P * D; i++)
                 acc[i] = _mm512_setzero_pd();
         for (uint32_t j = 0; j < CELLS; j++) {
-                const float *values = work->values + j * a->size + c;
+                const float *values = work->values + j * a->width + c;
                 __m512d weight[SIDE];
 
                 UNROLL
@@ -291,10 +305,10 @@ static ALWAYS_INLINE void gather_all(const struct attention *a, const struct wor
 {
         uint32_t c = 0;
 
-        while (c < a->size) {
-                uint32_t left = (a->size - c) / LANES, now = left <= 3                ? left
-                                                             : left == 5 || left == 6 ? 3
-                                                                                      : 4;
+        while (c < a->width) {
+                uint32_t left = (a->width - c) / LANES, now = left <= 3                ? left
+                                                              : left == 5 || left == 6 ? 3
+                                                                                       : 4;
 
                 switch (now) {
                 case 1: gather(a, work, sums, shrink, c, P, 1); break;
@@ -311,9 +325,9 @@ static ALWAYS_INLINE void gather_all_precisely(const struct attention *a, const 
 {
         uint32_t c = 0;
 
-        for (; c + 2 * LANES <= a->size; c += 2 * LANES)
+        for (; c + 2 * LANES <= a->width; c += 2 * LANES)
                 gather_precisely(a, work, sums, shrink, c, P, 4);
-        if (c < a->size)
+        if (c < a->width)
                 gather_precisely(a, work, sums, shrink, c, P, 2);
 }
 
@@ -324,7 +338,7 @@ static ALWAYS_INLINE void gather_all_precisely(const struct attention *a, const 
 static __attribute__((noinline)) void gather_side(const struct attention *a, const struct work *work,
                 float *const sums[], const float shrink[])
 {
-        if (a->first)
+        if (!a->place)
                 gather_all_precisely(a, work, sums, shrink, SIDE);
         else
                 gather_all(a, work, sums, shrink, SIDE);
@@ -333,7 +347,7 @@ static __attribute__((noinline)) void gather_side(const struct attention *a, con
 static __attribute__((noinline)) void gather_one(const struct attention *a, const struct work *work,
                 float *const sums[], const float shrink[])
 {
-        if (a->first)
+        if (!a->place)
                 gather_all_precisely(a, work, sums, shrink, 1);
         else
                 gather_all(a, work, sums, shrink, 1);
@@ -353,7 +367,7 @@ static ALWAYS_INLINE void attend(const struct attention *a, const struct run *ru
                 uint32_t head = run->key_head * a->group + (pair + i) % a->group;
 
                 q[i] = a->q + (size_t)row * a->columns + (size_t)head * a->size;
-                sums[i] = work->span + (size_t)(pair + i) * a->size;
+                sums[i] = work->span + (size_t)(pair + i) * a->width;
         }
         score(a, q, work->keys, P, scores);
         UNROLL
@@ -403,7 +417,7 @@ static inline void attend_block(
 
 /* `into` takes up `from`. */
 static inline void merge(struct sums *into, float *into_sums, const struct sums *from,
-                const float *from_sums, uint32_t size)
+                const float *from_sums, uint32_t width)
 {
         float largest = into->largest > from->largest ? into->largest : from->largest;
         __m512 keep, add;
@@ -414,17 +428,17 @@ static inline void merge(struct sums *into, float *into_sums, const struct sums 
         add = vector_exp(_mm512_set1_ps(from->largest - largest));
         into->total = into->total * _mm512_cvtss_f32(keep) + from->total * _mm512_cvtss_f32(add);
         into->largest = largest;
-        for (uint32_t c = 0; c < size; c += LANES)
+        for (uint32_t c = 0; c < width; c += LANES)
                 _mm512_store_ps(into_sums + c,
                                 _mm512_fmadd_ps(_mm512_load_ps(into_sums + c), keep,
                                                 _mm512_mul_ps(_mm512_load_ps(from_sums + c), add)));
 }
 
-static inline void clear(struct sums *sums, float *numbers, uint32_t pairs, uint32_t size)
+static inline void clear(struct sums *sums, float *numbers, uint32_t pairs, uint32_t width)
 {
         for (uint32_t i = 0; i < pairs; i++)
                 sums[i] = (struct sums){ .largest = -INFINITY };
-        memset(numbers, 0, (size_t)pairs * size * sizeof(*numbers));
+        memset(numbers, 0, (size_t)pairs * width * sizeof(*numbers));
 }
 
 /* One span of a run, into span and span_sums. */
@@ -442,7 +456,7 @@ static inline void attend_span(
         }
         end = last + 1 < position + SPAN ? last + 1 : position + SPAN;
         position = first / CELLS * CELLS > position ? first / CELLS * CELLS : position;
-        clear(work->span_sums, work->span, run->rows * a->group, a->size);
+        clear(work->span_sums, work->span, run->rows * a->group, a->width);
         for (; position < end; position += CELLS) {
                 uint32_t block = block_of(a, run, position), next = NO_BLOCK;
 
@@ -465,8 +479,9 @@ static inline void store(const struct attention *a, uint32_t row, uint32_t head,
         float *y = a->y + (size_t)row * a->columns + (size_t)head * a->size;
 
         for (uint32_t c = 0; c < a->size; c += LANES)
-                _mm512_storeu_ps(y + c, sums->total > 0 ? _mm512_div_ps(_mm512_load_ps(numbers + c), divisor)
-                                                        : _mm512_setzero_ps());
+                store_floats(y + c, a->size - c, c + LANES <= a->size,
+                                sums->total > 0 ? _mm512_div_ps(_mm512_load_ps(numbers + c), divisor)
+                                                : _mm512_setzero_ps());
         if (a->lse)
                 a->lse[(size_t)row * (a->columns / a->size) + head] = sums->largest + logf(sums->total);
 }
@@ -486,16 +501,16 @@ static inline void attend_run(const struct attention *a, struct run *run, const 
 {
         uint32_t pairs = run->rows * a->group, spans = span_count(a, run->row, run->rows);
 
-        clear(work->all_sums, work->all, pairs, a->size);
+        clear(work->all_sums, work->all, pairs, a->width);
         for (uint32_t span = 0; span < spans; span++) {
                 attend_span(a, run, work, span);
                 for (uint32_t i = 0; i < pairs; i++)
-                        merge(&work->all_sums[i], work->all + (size_t)i * a->size, &work->span_sums[i],
-                                        work->span + (size_t)i * a->size, a->size);
+                        merge(&work->all_sums[i], work->all + (size_t)i * a->width, &work->span_sums[i],
+                                        work->span + (size_t)i * a->width, a->width);
         }
         for (uint32_t i = 0; i < pairs; i++)
                 store(a, run->row + i / a->group, run->key_head * a->group + i % a->group,
-                                &work->all_sums[i], work->all + (size_t)i * a->size);
+                                &work->all_sums[i], work->all + (size_t)i * a->width);
 }
 
 static inline uint32_t task_rows(const struct attention *a)
@@ -505,10 +520,10 @@ static inline uint32_t task_rows(const struct attention *a)
 
 static inline size_t work_bytes(uint32_t size, uint32_t group) /* of one thread */
 {
-        size_t pairs = group > PAIRS ? group : PAIRS;
+        size_t pairs = group > PAIRS ? group : PAIRS, width = head_width(size);
 
-        return 2 * (size_t)size * CELLS * sizeof(float) + SIDE * CELLS * sizeof(float) +
-               2 * pairs * size * sizeof(float) + round_up(2 * pairs * sizeof(struct sums), LINE);
+        return 2 * width * CELLS * sizeof(float) + SIDE * CELLS * sizeof(float) +
+               2 * pairs * width * sizeof(float) + round_up(2 * pairs * sizeof(struct sums), LINE);
 }
 
 static inline struct work work_of(const struct cpu_call *call, const struct attention *a)
@@ -517,18 +532,18 @@ static inline struct work work_of(const struct cpu_call *call, const struct atte
         struct work work = { .keys = (float *)((char *)call->scratch +
                                                call->thread * work_bytes(a->size, a->group)) };
 
-        work.values = work.keys + a->size * CELLS;
-        work.weights = work.values + a->size * CELLS;
+        work.values = work.keys + a->width * CELLS;
+        work.weights = work.values + a->width * CELLS;
         work.span = work.weights + SIDE * CELLS;
-        work.all = work.span + pairs * a->size;
-        work.span_sums = (struct sums *)(work.all + pairs * a->size);
+        work.all = work.span + pairs * a->width;
+        work.span_sums = (struct sums *)(work.all + pairs * a->width);
         work.all_sums = work.span_sums + pairs;
         return work;
 }
 
 static inline int32_t sequence_of(const struct attention *a, uint32_t row)
 {
-        return a->first ? 0 : a->place[2 * (size_t)row + 1];
+        return a->place ? a->place[2 * (size_t)row + 1] : 0;
 }
 
 /* Rows in tiles, each with all heads of one key head. */

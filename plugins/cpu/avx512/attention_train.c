@@ -17,6 +17,7 @@ void cpu_avx512_attention_train(const struct cpu_call *call)
                 .rows = call->rows,
                 .columns = o[2].columns,
                 .size = size,
+                .width = head_width(size),
                 .group = o[2].columns / size / key_heads,
                 .key_heads = key_heads,
                 .cell_bytes = o[3].columns * sizeof(float),
@@ -39,5 +40,5 @@ bool cpu_avx512_attention_train_supports(const struct qvf_op *op, const struct c
         uint32_t size = (uint32_t)op->i[0];
 
         (void)operands;
-        return size > 0 && size <= HEAD_MOST && size % LANES == 0;
+        return size > 0 && size <= HEAD_MOST && size % 2 == 0;
 }

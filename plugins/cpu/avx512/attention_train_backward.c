@@ -15,7 +15,7 @@ struct backward {
         struct attention a; /* sizes, for what attention.h does */
         uint32_t key_columns, heads;
         float *along;                      /* [rows][heads]: dy·y */
-        float *keys, *values, *keys_plain; /* of 32 keys: [size][CELLS] twice, [CELLS][size] */
+        float *keys, *values, *keys_plain; /* of 32 keys: [width][CELLS] twice, [CELLS][width] */
         float *p, *ds;                     /* [ROWS][CELLS] */
 };
 
@@ -28,7 +28,7 @@ static float *at(const struct backward *b, unsigned operand, uint32_t row, uint3
 
 static size_t thread_floats(uint32_t size)
 {
-        return 3 * (size_t)size * CELLS + 2 * ROWS * CELLS;
+        return 3 * (size_t)head_width(size) * CELLS + 2 * ROWS * CELLS;
 }
 
 static size_t along_floats(const struct qvf_op *op, const struct cpu_operand *operands)
@@ -47,6 +47,7 @@ static struct backward backward_of(const struct cpu_call *call)
                         .rows = call->rows,
                         .columns = o[Q].columns,
                         .size = size,
+                        .width = head_width(size),
                         .group = o[Q].columns / o[K].columns,
                         .key_heads = o[K].columns / size,
                         .cell_bytes = o[K].columns * sizeof(float),
@@ -58,9 +59,9 @@ static struct backward backward_of(const struct cpu_call *call)
         };
 
         b.keys = b.along + along_floats(call->op, o) + call->thread * thread_floats(size);
-        b.values = b.keys + size * CELLS;
-        b.keys_plain = b.values + size * CELLS;
-        b.p = b.keys_plain + size * CELLS;
+        b.values = b.keys + b.a.width * CELLS;
+        b.keys_plain = b.values + b.a.width * CELLS;
+        b.p = b.keys_plain + b.a.width * CELLS;
         b.ds = b.p + ROWS * CELLS;
         return b;
 }
@@ -134,7 +135,7 @@ static void add_block(const struct backward *b, uint32_t row, uint32_t rows, uin
                 .a_row_step = CELLS,
                 .a_step = 1,
                 .b = b->keys_plain,
-                .b_step = size,
+                .b_step = b->a.width,
                 .rows = rows,
                 .columns = size,
                 .count = cells,

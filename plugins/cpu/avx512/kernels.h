@@ -47,7 +47,6 @@ size_t cpu_avx512_matmul_ternary_backward_scratch(
 size_t cpu_avx512_square_sum_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 
-bool cpu_avx512_adamw_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_attention_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_attention_train_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_attention_train_backward_supports(

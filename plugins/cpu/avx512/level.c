@@ -54,6 +54,6 @@ const struct cpu_level cpu_level_avx512 = {
                 [QVF_OP_ATTENTION_TRAIN_BACKWARD] = SCRATCH_IF(attention_train_backward),
                 [QVF_OP_GATE_BACKWARD] = KERNEL(gate_backward),
                 [QVF_OP_SQUARE_SUM] = SCRATCH(square_sum),
-                [QVF_OP_ADAMW] = KERNEL_IF(adamw),
+                [QVF_OP_ADAMW] = KERNEL(adamw),
         },
 };

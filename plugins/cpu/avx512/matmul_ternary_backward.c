@@ -2,7 +2,7 @@
 /* dx[r][c] (+)= W.scale · Σ_n W[n][c] dy[r][n]
  *
  * In integers, as the forward product: a row of dy is two rows of bytes, dy = m / 127 · (q + p / 254), q rounded and p
- * what rounding lost; that is right to 2⁻¹⁷ of the row's largest number. A task has 64 columns of dx; their weights
+ * what rounding lost; that is right to 2⁻¹⁶ of the row's largest number. A task has 64 columns of dx; their weights
  * become a panel, 4 rows of W side by side, that tiles of up to 6 rows of dy run over. */
 #include <math.h>
 
