@@ -13,7 +13,10 @@
 #define MATRIX_LEAST 64u         /* rows, words and columns that are worth it */
 #define MATRIX_TILES_ENOUGH 256u /* workgroups */
 #define MATRIX_DEPTH_LEAST 512u  /* of K in a part */
-#define PARTS_SLOT 2u            /* of scratch memory */
+#define OUTER_WIDE_MOST 32u      /* as DEPTH_MOST, with four columns */
+#define LANES_INVOCATIONS 128u
+#define GROUPS_IN_A_ROW 32768u
+#define PARTS_SLOT 2u          /* of scratch memory */
 #define GRADIENT_SCALE 0x1p14f /* a probability is at most 1: what f16 holds of it then goes down to 4e-12 */
 
 struct piece { /* of a product: what one dispatch does */
@@ -198,16 +201,83 @@ bool vk_dense_matrix(const struct vk_call *call, const struct vk_dense *p)
                p->x->offset % 16 == 0;
 }
 
+/* One workgroup for each of `tasks`, in two dimensions. */
+static void share_out(struct vk_dispatch *d, uint32_t tasks)
+{
+        d->groups[1] = vk_div_up(tasks, GROUPS_IN_A_ROW);
+        d->groups[0] = vk_div_up(tasks, d->groups[1]);
+}
+
+/* K is shared out among the lanes of a subgroup. False: the shapes don't allow it. */
+static bool emit_lanes(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
+{
+        const struct vk_dense *p = piece->product;
+        uint32_t lanes = call->features->subgroup_size, m = piece->m, rows = 1, columns = 4;
+        bool aligned = p->weight->value->offset % 16 == 0;
+        struct vk_dispatch d;
+
+        if (!call->features->subgroup || lanes > LANES_INVOCATIONS || LANES_INVOCATIONS % lanes)
+                return false;
+        if (p->transposed ? p->weight->dtype != QVF_F32 || piece->n % 8 || piece->n > DEPTH_MOST || !aligned
+                          : piece->k % 8 || p->x_columns % 4 || p->x->offset % 16)
+                return false;
+        d = dispatch_of(call, piece);
+        if (piece->n <= NARROW || p->transposed) {
+                rows = m >= 2048 ? 4 : m >= 1024 ? 2 : 1;
+                columns = m * piece->n <= 64 ? 1 : 8;
+        } else {
+                rows = m <= 2 ? m : m <= 4 ? 4 : 8;
+        }
+        d.constant[1] = rows;
+        if (p->transposed) {
+                columns = 8;
+                d.shader = VK_SHADER_MATMUL_BACKWARD_LANES;
+                d.n_constants = 2;
+        } else {
+                d.shader = VK_SHADER_MATMUL_LANES;
+                d.constant[2] = columns;
+                d.constant[3] = aligned && (p->weight->dtype == QVF_F32 || p->weight->dtype == QVF_F16);
+                d.n_constants = 4;
+        }
+        share_out(&d, vk_div_up(vk_div_up(piece->n, columns) * vk_div_up(m, rows),
+                                      LANES_INVOCATIONS / lanes));
+        vk_emit(build, &d);
+        return true;
+}
+
+/* As emit_outer(), four columns at a time. */
+static bool emit_outer_wide(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
+{
+        const struct vk_dense *p = piece->product;
+        struct vk_dispatch d;
+
+        if (piece->k > OUTER_WIDE_MOST || p->weight->dtype != QVF_F32 || piece->n % 4 || p->y_columns % 4 ||
+                        p->y->offset % 16)
+                return false;
+        d = dispatch_of(call, piece);
+        d.shader = p->transposed ? VK_SHADER_MATMUL_BACKWARD_OUTER_WIDE : VK_SHADER_MATMUL_OUTER_WIDE;
+        d.constant[1] = piece->m <= 512 ? 4 : piece->m <= 1024 ? 8 : 16;
+        d.constant[2] = piece->k <= 8 ? 8 : piece->k <= 16 ? 16 : OUTER_WIDE_MOST;
+        d.n_constants = 3;
+        d.groups[0] = vk_div_up(piece->n, 4 * 64);
+        d.groups[1] = vk_div_up(piece->m, d.constant[1]);
+        vk_emit(build, &d);
+        return true;
+}
+
 static void emit_piece(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
 {
-        if (vk_dense_matrix(call, piece->product))
+        if (vk_dense_matrix(call, piece->product)) {
                 emit_matrix(build, call, piece);
-        else if (piece->k <= DEPTH_MOST)
-                emit_outer(build, call, piece);
-        else if (piece->m <= FEW_ROWS || piece->n <= NARROW)
-                emit_dot(build, call, piece);
-        else
+        } else if (piece->k <= DEPTH_MOST) {
+                if (!emit_outer_wide(build, call, piece))
+                        emit_outer(build, call, piece);
+        } else if (piece->m <= FEW_ROWS || piece->n <= NARROW) {
+                if (!emit_lanes(build, call, piece))
+                        emit_dot(build, call, piece);
+        } else {
                 emit_tiles(build, call, piece);
+        }
 }
 
 void vk_dense_emit(struct vk_build *build, const struct vk_call *call, const struct vk_dense *product)

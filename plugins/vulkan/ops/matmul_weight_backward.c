@@ -3,57 +3,80 @@
  * fill a device with. */
 #include "plugins/vulkan/ops/ops.h"
 
-enum { COLUMNS = 32, SLICES = 8, NARROW = 8, ROWS_OF_A_PART = 512, PARTS_MOST = 16 };
+#define NARROW 8u      /* places of the narrower matrix that an invocation has */
+#define COLUMNS 32u    /* invocations beside each other */
+#define SLICES 8u      /* of the rows in a workgroup */
+#define PARTS_MOST 32u /* of the rows, in workgroups */
+#define ROWS_OF_A_PART 128u
+#define PARTS_BYTES (32u << 20) /* a large dW has workgroups enough */
 
-/* Rows of a part of what is too large for a binding can't be told apart by slices of rows: LoRA's matrices are small. */
-static uint32_t parts_of(const struct vk_call *call)
+struct shape {
+        uint32_t wide, narrow; /* columns of the wider and the narrower of dy and x */
+        bool x_wide;
+        bool vectors; /* both are whole vectors */
+        uint32_t parts;
+};
+
+static struct shape shape_of(const struct vk_call *call)
 {
-        uint64_t bytes = 4ull * call->operand[0].rows * call->operand[0].columns;
-        uint32_t parts = vk_div_up(call->rows, ROWS_OF_A_PART);
+        uint32_t rows = call->operand[0].rows, columns = call->operand[0].columns;
+        struct shape s = { .x_wide = columns >= rows };
 
-        if (parts > PARTS_MOST)
-                parts = PARTS_MOST;
-        if (bytes > 4u << 20)
-                return 1;
-        return parts;
+        s.wide = s.x_wide ? columns : rows;
+        s.narrow = s.x_wide ? rows : columns;
+        s.vectors = s.wide % 4 == 0 && s.narrow % NARROW == 0;
+        s.parts = vk_div_up(call->rows, ROWS_OF_A_PART);
+        if (s.parts > PARTS_MOST)
+                s.parts = PARTS_MOST;
+        if (4ull * s.wide * s.narrow * s.parts > PARTS_BYTES)
+                s.parts = 1;
+        return s;
+}
+
+static void emit_combine(struct vk_build *build, const struct vk_call *call, const struct shape *shape,
+                const struct vk_binding *parts)
+{
+        struct vk_dispatch d = vk_dispatch(call, VK_SHADER_MATMUL_WEIGHT_COMBINE);
+
+        d.bind[1] = *parts;
+        d.bind[1].written = false;
+        d.n_bind = 2;
+        d.push.n[0] = shape->wide * shape->narrow;
+        d.push.n[1] = shape->parts;
+        d.groups[0] = vk_div_up(d.push.n[0], 64);
+        d.groups[1] = vk_div_up(d.groups[0], 32768);
+        d.groups[0] = vk_div_up(d.groups[0], d.groups[1]);
+        d.cost = (uint64_t)d.push.n[0] * shape->parts;
+        vk_emit(build, &d);
 }
 
 void vk_op_matmul_weight_backward(struct vk_build *build, const struct vk_call *call)
 {
         const struct vk_operand *dw = &call->operand[0], *dy = &call->operand[1], *x = &call->operand[2];
-        bool x_wide = x->columns >= dy->columns;
-        uint32_t wide = x_wide ? x->columns : dy->columns, narrow = x_wide ? dy->columns : x->columns;
-        uint32_t parts = parts_of(call);
-        const struct qvf_value *scratch = NULL;
-        struct vk_dispatch d = vk_dispatch(call, VK_SHADER_MATMUL_WEIGHT_BACKWARD);
-        const uint32_t n[] = { wide, narrow, x_wide ? 1 : dw->columns, x_wide ? dw->columns : 1, 0, parts };
+        struct shape s = shape_of(call);
+        uint64_t bytes = 4ull * s.wide * s.narrow * s.parts;
+        struct vk_dispatch d = vk_dispatch(call, s.vectors ? VK_SHADER_MATMUL_WEIGHT_BACKWARD_WIDE
+                                                           : VK_SHADER_MATMUL_WEIGHT_BACKWARD);
+        const uint32_t n[] = { s.wide, s.narrow, s.x_wide ? 1 : dw->columns, s.x_wide ? dw->columns : 1, 0,
+                s.parts };
+        const uint32_t constants[] = { COLUMNS, SLICES, COLUMNS * SLICES, NARROW };
 
         for (unsigned i = 0; i < 6; i++)
                 d.push.n[i] = n[i];
-        d.bind[1].value = x_wide ? x->value : dy->value;
-        d.bind[2].value = x_wide ? dy->value : x->value;
-        if (parts > 1) {
-                scratch = vk_scratch(build, 0, 4ull * parts * wide * narrow);
-                d.bind[0] = (struct vk_binding){ .value = scratch, .written = true };
-        }
-        d.constant[0] = COLUMNS;
-        d.constant[1] = SLICES;
-        d.constant[2] = COLUMNS * SLICES;
-        d.constant[3] = NARROW;
-        d.n_constants = 4;
-        d.groups[0] = vk_div_up(wide, COLUMNS);
-        d.groups[1] = vk_div_up(narrow, NARROW);
-        d.groups[2] = parts;
-        d.cost = (uint64_t)call->rows * wide * narrow;
+        for (unsigned i = 0; i < 4; i++)
+                d.constant[i] = constants[i];
+        d.n_constants = s.vectors ? 0 : 4;
+        d.bind[1].value = s.x_wide ? x->value : dy->value;
+        d.bind[2].value = s.x_wide ? dy->value : x->value;
+        if (s.parts > 1)
+                d.bind[0] = (struct vk_binding){
+                        .value = vk_scratch(build, 0, bytes), .bytes = bytes, .written = true
+                };
+        d.groups[0] = vk_div_up(s.wide, s.vectors ? 4 * COLUMNS : COLUMNS);
+        d.groups[1] = vk_div_up(s.narrow, NARROW);
+        d.groups[2] = s.parts;
+        d.cost = (uint64_t)call->rows * s.wide * s.narrow;
         vk_emit(build, &d);
-        if (parts == 1)
-                return;
-        d = vk_dispatch(call, VK_SHADER_MATMUL_WEIGHT_COMBINE);
-        d.bind[1] = (struct vk_binding){ .value = scratch };
-        d.n_bind = 2;
-        d.push.n[0] = wide * narrow;
-        d.push.n[1] = parts;
-        d.groups[0] = vk_div_up(wide * narrow, 64);
-        d.cost = (uint64_t)wide * narrow * parts;
-        vk_emit(build, &d);
+        if (s.parts > 1)
+                emit_combine(build, call, &s, &d.bind[0]);
 }

@@ -136,4 +136,50 @@ float qvf_weight(uint dtype, uint row, uint column, uint columns, float scale)
         return weight_ternary(dtype, row, column, columns, scale);
 }
 
+/* Eight bytes from an even place on. */
+uvec2 weight_bytes(uint at)
+{
+        uint word = QVF_WEIGHT_BASE + at / 4;
+        uvec3 three = uvec3(QVF_WEIGHT_WORDS[word], QVF_WEIGHT_WORDS[word + 1], 0u);
+
+        if (at % 4 == 0)
+                return three.xy;
+        three.z = QVF_WEIGHT_WORDS[word + 2];
+        return three.xy >> 16 | three.yz << 16;
+}
+
+/* Byte i of eight. */
+uint weight_pick(uvec2 bytes, uint i)
+{
+        return (i < 4 ? bytes.x : bytes.y) >> (i % 4 * 8) & 255u;
+}
+
+/* Numbers `column` to `column + 7` of a row; columns and `column` are multiples of 8. */
+void weight_eight(uint dtype, uint row, uint column, uint columns, float scale, out float numbers[8])
+{
+        uint at = (push.rest[6] + row) * columns + column;
+
+        if (dtype == DTYPE_Q8_0) {
+                uint block = at / 32 * 34;
+                uvec2 bytes = weight_bytes(block + 2 + at % 32);
+                float factor = weight_scale(block);
+
+                for (uint i = 0; i < 8; i++)
+                        numbers[i] = factor * float(bitfieldExtract(int(weight_pick(bytes, i)), 0, 8));
+        } else if (dtype == DTYPE_Q6_K) {
+                uint block = at / 256 * 210, i0 = at % 256, part = i0 / 128, k = i0 % 128;
+                uvec2 low = weight_bytes(block + part * 64 + k % 64), high = weight_bytes(block + 128 + part * 32 + k % 32);
+                float factor = weight_scale(block + 208) * float(weight_signed(block + 192 + i0 / 16));
+
+                for (uint i = 0; i < 8; i++) {
+                        uint four = weight_pick(low, i) >> (k / 64 * 4) & 15u, two = weight_pick(high, i) >> (k / 32 * 2) & 3u;
+
+                        numbers[i] = factor * float(int(four | two << 4) - 32);
+                }
+        } else {
+                for (uint i = 0; i < 8; i++)
+                        numbers[i] = qvf_weight(dtype, row, column + i, columns, scale);
+        }
+}
+
 #endif

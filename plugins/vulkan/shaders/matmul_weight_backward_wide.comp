@@ -1,0 +1,68 @@
+#version 450
+/* SPDX-License-Identifier: Apache-2.0 */
+/* As matmul_weight_backward, four places of the wide matrix by an invocation and whole vec4 of both matrices. */
+#extension GL_EXT_control_flow_attributes : require
+
+#include "qvf.glsl"
+
+layout(local_size_x = 128) in; /* 32 columns of four, 4 slices */
+
+layout(set = 0, binding = 1, std430) buffer weight_dw
+{
+        float dw[];
+};
+layout(set = 0, binding = 2, std430) readonly buffer weight_wide
+{
+        vec4 wide[];
+};
+layout(set = 0, binding = 3, std430) readonly buffer weight_narrow
+{
+        vec4 narrow[];
+};
+
+shared vec4 part[128 * 8]; /* [slice][j][column] */
+
+void main()
+{
+        uint t = gl_LocalInvocationIndex, column = t % 32, slice = t / 32;
+        uint place = gl_WorkGroupID.x * 32 + column, j0 = gl_WorkGroupID.y * 8;
+        uint slices = 4 * push.n[5], rows = qvf_rows(), each = (rows + slices - 1) / slices;
+        uint begin = min((gl_WorkGroupID.z * 4 + slice) * each, rows), end = min(begin + each, rows);
+        uint wide_step = push.n[0] / 4, narrow_step = push.n[1] / 4;
+        vec4 sum[8];
+
+        [[unroll]] for (uint j = 0; j < 8; j++)
+                sum[j] = vec4(0.0);
+        if (place < wide_step)
+                for (uint r0 = begin; r0 < end; r0 += 4)
+                        [[unroll]] for (uint i = 0; i < 4; i++) {
+                                uint r = min(r0 + i, end - 1);
+                                vec4 a = r0 + i < end ? wide[r * wide_step + place] : vec4(0.0);
+                                vec4 b0 = narrow[r * narrow_step + j0 / 4], b1 = narrow[r * narrow_step + j0 / 4 + 1];
+
+                                [[unroll]] for (uint j = 0; j < 4; j++) {
+                                        sum[j] += a * b0[j];
+                                        sum[4 + j] += a * b1[j];
+                                }
+                        }
+        [[unroll]] for (uint j = 0; j < 8; j++)
+                part[(slice * 8 + j) * 32 + column] = sum[j];
+        barrier();
+        for (uint i = t; i < 8 * 32; i += 128) {
+                uint j = j0 + i / 32;
+                vec4 all = (part[i] + part[i + 256]) + (part[i + 512] + part[i + 768]);
+
+                place = gl_WorkGroupID.x * 32 + i % 32;
+                if (place >= wide_step)
+                        continue;
+                for (uint c = 0; c < 4; c++) {
+                        uint at = (place * 4 + c) * push.n[2] + j * push.n[3];
+
+                        if (push.n[5] > 1)
+                                dw[gl_WorkGroupID.z * (push.n[0] * push.n[1]) + at] = all[c];
+                        else
+                                dw[at] = (push.flags & QVF_ACCUMULATE) != 0 ? dw[at] + push.f[0] * all[c]
+                                                                            : push.f[0] * all[c];
+                }
+        }
+}
