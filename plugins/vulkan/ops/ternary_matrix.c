@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ternary products by cooperative matrices: how the result is cut into tiles. A large tile reads and spreads out less,
+ * small ones keep a large GPU busy where the result is small; their subgroups then share the columns. */
+#include <string.h>
+
+#include "common/checked.h"
+#include "plugins/vulkan/ops/ternary.h"
+#include "plugins/vulkan/pack.h"
+
+#define GROUPS_WANTED 120u        /* about as many as a large GPU has cores */
+#define SCRATCH_BYTES (16u << 20) /* of f16 gradients at a time, */
+#define ROWS_LEAST 1024u          /* unless these rows are more */
+#define MATRIX 16u                /* rows and columns of a matrix of sums */
+
+struct tiling {
+        uint32_t m, n, k; /* of a workgroup's tile: rows of the result, columns of it, depth of a step */
+        uint32_t wm, wn,
+                        wk; /* its subgroups; wk share a part of the result, each has its part of the depth */
+};
+
+/* Largest first. Where P1 runs along a step it is a multiple of 160 columns: whole uvec4s of weights, whole matrices;
+ * where it runs along the tile, of 80. */
+static const struct tiling forward_p2[] = {
+        { 128, 128, 128, 2, 4, 1 },
+        { 64, 64, 256, 2, 2, 2 },
+        { 32, 64, 256, 1, 4, 2 },
+        { 32, 32, 512, 1, 2, 4 },
+        { 16, 32, 512, 1, 2, 4 },
+        { 16, 16, 512, 1, 1, 8 },
+};
+static const struct tiling forward_p1[] = {
+        { 128, 128, 160, 2, 4, 1 },
+        { 64, 64, 320, 2, 2, 2 },
+        { 32, 64, 320, 1, 4, 2 },
+        { 32, 32, 640, 1, 2, 4 },
+        { 16, 32, 640, 1, 2, 4 },
+        { 16, 16, 640, 1, 1, 4 },
+};
+static const struct tiling backward_p2[] = {
+        { 128, 128, 64, 2, 4, 1 },
+        { 64, 64, 64, 2, 2, 2 },
+        { 32, 64, 128, 2, 1, 4 },
+        { 16, 64, 128, 1, 1, 8 },
+};
+static const struct tiling backward_p1[] = {
+        { 128, 160, 64, 4, 2, 1 },
+        { 64, 80, 64, 2, 1, 4 },
+        { 32, 80, 128, 2, 1, 4 },
+        { 16, 80, 128, 1, 1, 8 },
+};
+
+static uint32_t tiles(const struct tiling *t, uint32_t rows, uint32_t columns)
+{
+        return vk_div_up(rows, t->m) * vk_div_up(columns, t->n);
+}
+
+static bool fits(const struct vk_call *call, const struct tiling *t, uint32_t shared)
+{
+        return t->wm * t->wn * t->wk * call->features->subgroup_size <= call->limits->invocations &&
+               shared <= call->limits->shared;
+}
+
+static uint32_t forward_shared(const struct tiling *t)
+{
+        uint32_t tile = (t->m + t->n) * (t->k + 16);
+        uint32_t sums = t->wm * t->wn * t->wk * MATRIX * MATRIX * 4;
+
+        return tile > sums ? tile : sums;
+}
+
+static uint32_t backward_shared(const struct tiling *t)
+{
+        uint32_t tile = t->m * (t->k * 2 + 16) + t->k * (t->n * 2 + 16);
+        uint32_t sums = t->wm * t->wn * t->wk * MATRIX * MATRIX * 4;
+
+        return tile > sums ? tile : sums;
+}
+
+/* The first that makes enough workgroups, without rows that are not there; else the last that can be. */
+static const struct tiling *choose(const struct vk_call *call, const struct tiling *list, uint32_t count,
+                uint32_t (*shared)(const struct tiling *), uint32_t rows, uint32_t columns)
+{
+        const struct tiling *chosen = NULL;
+
+        for (uint32_t i = 0; i < count; i++) {
+                if (!fits(call, &list[i], shared(&list[i])))
+                        continue;
+                chosen = &list[i];
+                if ((rows > chosen->m / 2 || chosen->m == MATRIX) &&
+                                tiles(chosen, rows, columns) >= GROUPS_WANTED)
+                        break;
+        }
+        return chosen;
+}
+
+static void set_tiling(const struct vk_call *call, const struct tiling *t, struct vk_dispatch *d)
+{
+        const uint32_t constants[] = { call->features->subgroup_size * t->wm * t->wn * t->wk, d->constant[1],
+                t->m, t->n, t->k, t->wm, t->wn, t->wk };
+
+        memcpy(d->constant, constants, sizeof(constants));
+        d->n_constants = QVF_ARRAY_LENGTH(constants);
+}
+
+static void emit_forward(struct vk_build *build, const struct vk_call *call, const struct tiling *t,
+                uint32_t row, uint32_t rows)
+{
+        const struct vk_operand *o = call->operand;
+        struct vk_dispatch d = vk_dispatch(call, VK_SHADER_MATMUL_TERNARY_MATRIX);
+
+        d.bind[0] = vk_ternary_operand(&o[0], row, rows, true);
+        d.bind[1] = vk_ternary_operand(&o[1], row, rows, false);
+        d.bind[2] = vk_ternary_operand(&o[2], row, rows, false);
+        d.constant[1] = vk_ternary_layout(o[3].value);
+        set_tiling(call, t, &d);
+        d.push.row0 = row;
+        d.push.n[0] = o[1].columns;
+        d.push.n[1] = o[3].rows;
+        d.push.n[2] = o[0].columns;
+        d.push.n[4] = vk_packed_row_words(o[3].dtype, o[3].columns) / 4;
+        d.push.f[0] = o[3].value->scale;
+        d.groups[0] = vk_div_up(o[3].rows, t->n);
+        d.groups[1] = vk_div_up(rows, t->m);
+        d.cost = (uint64_t)rows * o[3].rows * o[1].columns / 8;
+        vk_emit(build, &d);
+}
+
+bool vk_ternary_matrix(struct vk_build *build, const struct vk_call *call)
+{
+        const struct vk_operand *o = call->operand;
+        const struct qvf_value *weight = o[3].value;
+        uint32_t step = (uint32_t)qvf_min_u64(vk_rows_in_range(call, &o[0]), vk_rows_in_range(call, &o[1]));
+        const struct tiling *t;
+
+        if (!call->features->matrix_int8 || !weight->packed || weight->block_scales ||
+                        call->rows <= VK_TERNARY_FEW_ROWS ||
+                        vk_ternary_rows_in_range(call, weight) < weight->rows)
+                return false;
+        t = weight->dtype == QVF_TQ2_0 ? choose(call, forward_p2, QVF_ARRAY_LENGTH(forward_p2),
+                                                         forward_shared, call->rows, weight->rows)
+                                       : choose(call, forward_p1, QVF_ARRAY_LENGTH(forward_p1),
+                                                         forward_shared, call->rows, weight->rows);
+        if (!t)
+                return false;
+        for (uint32_t row = 0; row < call->rows; row += step)
+                emit_forward(build, call, t, row, (uint32_t)qvf_min_u64(call->rows - row, step));
+        return true;
+}
+
+/* dy as f16, each row with a factor of its own. */
+static void emit_gradient(struct vk_build *build, const struct vk_call *call, const struct vk_binding *dy,
+                const struct vk_binding *halves, const struct vk_binding *factors, uint32_t row,
+                uint32_t rows)
+{
+        struct vk_dispatch d = vk_dispatch(call, VK_SHADER_MATMUL_TERNARY_GRADIENT);
+
+        d.bind[0] = *dy;
+        d.bind[1] = *halves;
+        d.bind[1].written = true;
+        d.bind[2] = *factors;
+        d.bind[2].written = true;
+        d.n_bind = 3;
+        d.push.row0 = row;
+        d.push.n[0] = call->operand[1].columns;
+        d.push.n[1] = vk_div_up(call->operand[1].columns, 8) * 4;
+        d.groups[1] = vk_div_up(rows, 32768);
+        d.groups[0] = vk_div_up(rows, d.groups[1]);
+        d.cost = (uint64_t)rows * call->operand[1].columns * 4;
+        vk_emit(build, &d);
+}
+
+static void emit_backward(struct vk_build *build, const struct vk_call *call, const struct tiling *t,
+                uint32_t row, uint32_t rows)
+{
+        const struct vk_operand *o = call->operand;
+        uint32_t width = vk_div_up(o[1].columns, 8);
+        struct vk_dispatch d = vk_dispatch(call, VK_SHADER_MATMUL_TERNARY_BACKWARD_MATRIX);
+        struct vk_binding dy = vk_ternary_operand(&o[1], row, rows, false);
+
+        d.bind[0] = vk_ternary_operand(&o[0], row, rows, true);
+        d.bind[1] = (struct vk_binding){ .value = vk_scratch(build, 0, (uint64_t)rows * width * 16),
+                .bytes = (uint64_t)rows * width * 16 };
+        d.bind[2] = (struct vk_binding){ .value = o[2].value };
+        d.bind[3] = (struct vk_binding){ .value = vk_scratch(build, 1, (uint64_t)rows * 4),
+                .bytes = (uint64_t)rows * 4 };
+        emit_gradient(build, call, &dy, &d.bind[1], &d.bind[3], row, rows);
+        d.n_bind = 4;
+        d.constant[1] = vk_ternary_layout(o[2].value);
+        set_tiling(call, t, &d);
+        d.push.row0 = row;
+        d.push.n[0] = o[2].rows;
+        d.push.n[1] = width;
+        d.push.n[2] = vk_packed_row_words(o[2].dtype, o[2].columns) / 4;
+        d.push.n[3] = o[0].columns;
+        d.push.f[0] = o[2].value->scale;
+        d.groups[0] = vk_div_up(o[0].columns, t->n);
+        d.groups[1] = vk_div_up(rows, t->m);
+        d.cost = (uint64_t)rows * o[2].rows * o[0].columns / 4;
+        vk_emit(build, &d);
+}
+
+bool vk_ternary_matrix_backward(struct vk_build *build, const struct vk_call *call)
+{
+        const struct vk_operand *o = call->operand;
+        const struct qvf_value *weight = o[2].value;
+        uint64_t step = qvf_min_u64(vk_rows_in_range(call, &o[0]), vk_rows_in_range(call, &o[1]));
+        const struct tiling *t;
+
+        if (!call->features->matrix_float16 || !weight->packed || weight->block_scales || call->rows == 0 ||
+                        vk_ternary_rows_in_range(call, weight) < weight->rows)
+                return false;
+        step = qvf_min_u64(step, qvf_max_u64(SCRATCH_BYTES / 2 / o[1].columns, ROWS_LEAST));
+        t = weight->dtype == QVF_TQ2_0
+                            ? choose(call, backward_p2, QVF_ARRAY_LENGTH(backward_p2), backward_shared,
+                                              (uint32_t)qvf_min_u64(call->rows, step), o[0].columns)
+                            : choose(call, backward_p1, QVF_ARRAY_LENGTH(backward_p1), backward_shared,
+                                              (uint32_t)qvf_min_u64(call->rows, step), o[0].columns);
+        if (!t)
+                return false;
+        for (uint64_t row = 0; row < call->rows; row += step)
+                emit_backward(build, call, t, (uint32_t)row, (uint32_t)qvf_min_u64(call->rows - row, step));
+        return true;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dx = scale · Wᵀ dy by cooperative matrices of f16, summed in f32; dy was brought to f16 by matmul_ternary_gradient. A
+ * workgroup has BM rows and BN columns of dx; BK rows of W, spread out into f16, and as many columns of dy are laid in
+ * shared memory, while the next ones are on their way. Of its WM · WN · WK subgroups WK share one part of the result:
+ * each does its part of W's rows, and the sums are added in the end, in order. */
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#extension GL_EXT_control_flow_attributes : require
+#include "qvf.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint LAYOUT = 0; /* 0: P2, 1: P1 */
+layout(constant_id = 2) const uint BM = 128;
+layout(constant_id = 3) const uint BN = 128;
+layout(constant_id = 4) const uint BK = 64;
+layout(constant_id = 5) const uint WM = 2;
+layout(constant_id = 6) const uint WN = 4;
+layout(constant_id = 7) const uint WK = 1;
+
+layout(set = 0, binding = 1, std430) buffer gradient { float dx[]; };
+layout(set = 0, binding = 2, std430) readonly buffer halves { uvec4 dy[]; };
+layout(set = 0, binding = 3, std430) readonly buffer weights { uvec4 w[]; };
+layout(set = 0, binding = 4, std430) readonly buffer factors { float factor[]; };
+
+/* push.n: rows of W, uvec4s of a row of dy, uvec4s of a row of W, columns of dx; f[0] the scale of W */
+
+#define MATRIX 16u
+#define SUMS (MATRIX * MATRIX)
+const uint INVOCATIONS = gl_WorkGroupSize.x;
+const uint FM = BM / MATRIX / WM, FN = BN / MATRIX / WN; /* matrices of a subgroup */
+const uint STEPS = BK / MATRIX / WK;
+const uint DY_WIDTH = BK / 8u;                           /* uvec4s of a row of the tile: f16 */
+const uint DY_STRIDE = DY_WIDTH + 1u;                    /* so that rows begin in different banks */
+const uint W_COLUMNS = LAYOUT == 0u ? 64u : 80u;         /* in a packed uvec4 */
+const uint W_WIDTH = BN / W_COLUMNS;
+const uint W_STRIDE = BN / 8u + 1u;
+const uint W_AT = BM * DY_STRIDE;
+const uint DY_LOADS = (BM * DY_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
+const uint W_LOADS = (BK * W_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
+const uint TILES = W_AT + BK * W_STRIDE;
+const uint STAGES = WM * WN * WK * SUMS / 4u;
+
+shared uvec4 tile[TILES > STAGES ? TILES : STAGES];
+
+uvec4 next_dy[DY_LOADS], next_w[W_LOADS];
+
+void fetch(uint first_n, uint first_row, uint rows, uint column)
+{
+        [[unroll]] for (uint i = 0u; i < DY_LOADS; i++) {
+                uint at = i * INVOCATIONS + gl_LocalInvocationID.x;
+                uint row = first_row + at / DY_WIDTH, place = first_n / 8u + at % DY_WIDTH;
+
+                next_dy[i] = row < rows && place < push.n[1] ? dy[row * push.n[1] + place] : uvec4(0u);
+        }
+        [[unroll]] for (uint i = 0u; i < W_LOADS; i++) {
+                uint at = i * INVOCATIONS + gl_LocalInvocationID.x;
+                uint n = first_n + at / W_WIDTH, place = column / W_COLUMNS + at % W_WIDTH;
+
+                next_w[i] = n < push.n[0] && place < push.n[2] ? w[push.rest[2] / 4u + n * push.n[2] + place]
+                        : uvec4(LAYOUT == 0u ? 0x55555555u : 0x80808080u);
+        }
+}
+
+/* Two codes, in halves of a word, to two f16: 1024 + code, less 1025. */
+uint weights_of(uint codes)
+{
+        return packFloat2x16(unpackFloat2x16(codes & 0x00030003u | 0x64006400u) - f16vec2(1025.0hf));
+}
+
+/* Of each four columns the middle two change places: the order in which pairs come out of a word. */
+void spread_p2(uint at, uvec4 four)
+{
+        [[unroll]] for (uint j = 0u; j < 4u; j++) {
+                uint word = four[j];
+
+                tile[at + 2u * j] = uvec4(weights_of(word), weights_of(word >> 8), weights_of(word >> 2), weights_of(word >> 10));
+                tile[at + 2u * j + 1u] = uvec4(weights_of(word >> 4), weights_of(word >> 12), weights_of(word >> 6), weights_of(word >> 14));
+        }
+}
+
+void spread_p1(uint at, uvec4 four)
+{
+        uint words[40];
+
+        [[unroll]] for (uint j = 0u; j < 4u; j++) {
+                uint even = four[j] & 0x00ff00ffu, odd = four[j] >> 8 & 0x00ff00ffu;
+
+                [[unroll]] for (uint i = 0u; i < 5u; i++) {
+                        even *= 3u;
+                        odd *= 3u;
+                        words[10u * j + 2u * i] = weights_of(even >> 8);
+                        words[10u * j + 2u * i + 1u] = weights_of(odd >> 8);
+                        even &= 0x00ff00ffu;
+                        odd &= 0x00ff00ffu;
+                }
+        }
+        [[unroll]] for (uint i = 0u; i < 10u; i++)
+                tile[at + i] = uvec4(words[4u * i], words[4u * i + 1u], words[4u * i + 2u], words[4u * i + 3u]);
+}
+
+void lay()
+{
+        [[unroll]] for (uint i = 0u; i < DY_LOADS; i++) {
+                uint at = i * INVOCATIONS + gl_LocalInvocationID.x;
+
+                if (at < BM * DY_WIDTH)
+                        tile[at / DY_WIDTH * DY_STRIDE + at % DY_WIDTH] = next_dy[i];
+        }
+        [[unroll]] for (uint i = 0u; i < W_LOADS; i++) {
+                uint at = i * INVOCATIONS + gl_LocalInvocationID.x;
+                uint to = W_AT + at / W_WIDTH * W_STRIDE + at % W_WIDTH * (W_COLUMNS / 8u);
+
+                if (at >= BK * W_WIDTH)
+                        continue;
+                if (LAYOUT == 0u)
+                        spread_p2(to, next_w[i]);
+                else
+                        spread_p1(to, next_w[i]);
+        }
+}
+
+void main()
+{
+        uint rows = qvf_rows(), first_row = gl_WorkGroupID.y * BM, column = gl_WorkGroupID.x * BN;
+        uint part = gl_SubgroupID / (WM * WN), within = gl_SubgroupID % (WM * WN); /* of W's rows; of the result */
+        uint wm = within / WN, wn = within % WN;
+        coopmat<float, gl_ScopeSubgroup, MATRIX, MATRIX, gl_MatrixUseAccumulator> sum[FM * FN];
+
+        rows -= min(rows, push.row0);
+        if (first_row >= rows)
+                return;
+        [[unroll]] for (uint i = 0u; i < FM * FN; i++)
+                sum[i] = coopmat<float, gl_ScopeSubgroup, MATRIX, MATRIX, gl_MatrixUseAccumulator>(0.0);
+        fetch(0u, first_row, rows, column);
+        for (uint n = 0u; n < push.n[0]; n += BK) {
+                lay();
+                barrier();
+                if (n + BK < push.n[0])
+                        fetch(n + BK, first_row, rows, column);
+                [[unroll]] for (uint step = 0u; step < STEPS; step++) {
+                        uint k = part * STEPS + step;
+                        coopmat<float16_t, gl_ScopeSubgroup, MATRIX, MATRIX, gl_MatrixUseA> a[FM];
+                        coopmat<float16_t, gl_ScopeSubgroup, MATRIX, MATRIX, gl_MatrixUseB> b;
+
+                        [[unroll]] for (uint i = 0u; i < FM; i++)
+                                coopMatLoad(a[i], tile, (wm * FM + i) * MATRIX * DY_STRIDE + k * (MATRIX / 8u), DY_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+                        [[unroll]] for (uint j = 0u; j < FN; j++) {
+                                coopMatLoad(b, tile, W_AT + k * MATRIX * W_STRIDE + (wn * FN + j) * (MATRIX / 8u), W_STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+                                [[unroll]] for (uint i = 0u; i < FM; i++)
+                                        sum[i * FN + j] = coopMatMulAdd(a[i], b, sum[i * FN + j]);
+                        }
+                }
+                barrier();
+        }
+        [[unroll]] for (uint i = 0u; i < FM * FN; i++) { /* all subgroups put one matrix each, then all scale and write */
+                coopMatStore(sum[i], tile, gl_SubgroupID * (SUMS / 4u), MATRIX / 4u, gl_CooperativeMatrixLayoutRowMajor);
+                barrier();
+                for (uint at = gl_LocalInvocationID.x; at < WM * WN * SUMS; at += INVOCATIONS) {
+                        uint matrix = at / SUMS, place = at % SUMS;
+                        uint row = first_row + (matrix / WN * FM + i / FN) * MATRIX + place / MATRIX;
+                        uint c = column + (matrix % WN * FN + i % FN) * MATRIX + (place % MATRIX & ~3u);
+                        uint from = at & ~3u | ((at & 1u) << 1) | (at >> 1 & 1u); /* back to their places */
+                        float all = 0.0;
+
+                        c += at & 3u;
+                        [[unroll]] for (uint p = 0u; p < WK; p++)
+                                all += uintBitsToFloat(tile[(p * WM * WN * SUMS + from) / 4u][from % 4u]);
+                        if (row < rows && c < push.n[3]) {
+                                uint to = push.rest[0] + row * push.n[3] + c;
+
+                                dx[to] = ((push.flags & QVF_ACCUMULATE) != 0u ? dx[to] : 0.0) + push.f[0] * factor[row] * all;
+                        }
+                }
+                barrier();
+        }
+}

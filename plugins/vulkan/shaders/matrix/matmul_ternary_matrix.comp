@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of q times a packed ternary matrix by cooperative matrices of int8. A workgroup has BM rows of q and BN rows of W;
+ * BK columns of both are laid in shared memory, W spread out into int8, while the next ones are on their way. Of its
+ * WM · WN · WK subgroups WK share one part of the result: each does its part of the columns, and the sums are added in the
+ * end, which integers allow in any order. */
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int8 : require
+#extension GL_EXT_control_flow_attributes : require
+#include "qvf.glsl"
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint LAYOUT = 0; /* 0: P2, 1: P1 */
+layout(constant_id = 2) const uint BM = 128;
+layout(constant_id = 3) const uint BN = 128;
+layout(constant_id = 4) const uint BK = 128;
+layout(constant_id = 5) const uint WM = 2;
+layout(constant_id = 6) const uint WN = 4;
+layout(constant_id = 7) const uint WK = 1;
+
+layout(set = 0, binding = 1, std430) writeonly buffer result { float y[]; };
+layout(set = 0, binding = 2, std430) readonly buffer quantised { uvec4 q[]; };
+layout(set = 0, binding = 3, std430) readonly buffer scales { float scale[]; };
+layout(set = 0, binding = 4, std430) readonly buffer weights { uvec4 w[]; };
+
+/* push.n: columns of q, rows of W here, columns of y, first row of W here, uvec4s in a row of W; f[0] the scale of W */
+
+#define MATRIX_M 16u
+#define MATRIX_N 16u
+#define MATRIX_K 32u
+#define SUMS (MATRIX_M * MATRIX_N)
+const uint INVOCATIONS = gl_WorkGroupSize.x;
+const uint FM = BM / MATRIX_M / WM, FN = BN / MATRIX_N / WN; /* matrices of a subgroup */
+const uint STEPS = BK / MATRIX_K / WK;
+const uint Q_WIDTH = BK / 16u;                           /* uvec4s of a row of the tile: int8 */
+const uint W_COLUMNS = LAYOUT == 0u ? 64u : 80u;         /* in a packed uvec4 */
+const uint W_WIDTH = BK / W_COLUMNS;
+const uint STRIDE = Q_WIDTH + 1u;                        /* so that rows begin in different banks */
+const uint Q_LOADS = (BM * Q_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
+const uint W_LOADS = (BN * W_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
+const uint TILES = (BM + BN) * STRIDE;
+const uint STAGES = WM * WN * WK * SUMS / 4u;
+
+shared uvec4 tile[TILES > STAGES ? TILES : STAGES];
+
+uvec4 next_q[Q_LOADS], next_w[W_LOADS];
+
+void fetch(uint column, uint first_row, uint rows, uint first_n)
+{
+        [[unroll]] for (uint i = 0u; i < Q_LOADS; i++) {
+                uint at = i * INVOCATIONS + gl_LocalInvocationID.x;
+                uint row = first_row + at / Q_WIDTH, place = column / 16u + at % Q_WIDTH;
+
+                next_q[i] = row < rows && place < push.n[0] / 16u
+                        ? q[push.rest[1] / 4u + row * (push.n[0] / 16u) + place] : uvec4(0u);
+        }
+        [[unroll]] for (uint i = 0u; i < W_LOADS; i++) {
+                uint at = i * INVOCATIONS + gl_LocalInvocationID.x;
+                uint n = first_n + at / W_WIDTH, place = column / W_COLUMNS + at % W_WIDTH;
+
+                next_w[i] = n < push.n[1] && place < push.n[4] ? w[push.rest[3] / 4u + n * push.n[4] + place]
+                        : uvec4(LAYOUT == 0u ? 0x55555555u : 0x80808080u);
+        }
+}
+
+uint signed_codes(uint codes)
+{
+        return (((codes & 0x03030303u) | 0x80808080u) - 0x01010101u) ^ 0x80808080u;
+}
+
+void spread_p2(uint at, uvec4 four)
+{
+        [[unroll]] for (uint j = 0u; j < 4u; j++) {
+                uint word = four[j];
+
+                tile[at + j] = uvec4(signed_codes(word), signed_codes(word >> 2), signed_codes(word >> 4), signed_codes(word >> 6));
+        }
+}
+
+void spread_p1(uint at, uvec4 four)
+{
+        uint words[20];
+
+        [[unroll]] for (uint j = 0u; j < 4u; j++) {
+                uint even = four[j] & 0x00ff00ffu, odd = four[j] >> 8 & 0x00ff00ffu;
+
+                [[unroll]] for (uint i = 0u; i < 5u; i++) {
+                        even *= 3u;
+                        odd *= 3u;
+                        words[5u * j + i] = signed_codes((even >> 8 & 0x00ff00ffu) | (odd & 0xff00ff00u));
+                        even &= 0x00ff00ffu;
+                        odd &= 0x00ff00ffu;
+                }
+        }
+        [[unroll]] for (uint i = 0u; i < 5u; i++)
+                tile[at + i] = uvec4(words[4u * i], words[4u * i + 1u], words[4u * i + 2u], words[4u * i + 3u]);
+}
+
+void lay()
+{
+        [[unroll]] for (uint i = 0u; i < Q_LOADS; i++) {
+                uint at = i * INVOCATIONS + gl_LocalInvocationID.x;
+
+                if (at < BM * Q_WIDTH)
+                        tile[at / Q_WIDTH * STRIDE + at % Q_WIDTH] = next_q[i];
+        }
+        [[unroll]] for (uint i = 0u; i < W_LOADS; i++) {
+                uint at = i * INVOCATIONS + gl_LocalInvocationID.x;
+                uint to = (BM + at / W_WIDTH) * STRIDE + at % W_WIDTH * (W_COLUMNS / 16u);
+
+                if (at >= BN * W_WIDTH)
+                        continue;
+                if (LAYOUT == 0u)
+                        spread_p2(to, next_w[i]);
+                else
+                        spread_p1(to, next_w[i]);
+        }
+}
+
+void main()
+{
+        uint rows = qvf_rows(), first_row = gl_WorkGroupID.y * BM, first_n = gl_WorkGroupID.x * BN;
+        uint part = gl_SubgroupID / (WM * WN), within = gl_SubgroupID % (WM * WN); /* of the columns; of the result */
+        uint wm = within / WN, wn = within % WN;
+        coopmat<int, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator> sum[FM * FN];
+
+        rows -= min(rows, push.row0);
+        if (first_row >= rows)
+                return;
+        [[unroll]] for (uint i = 0u; i < FM * FN; i++)
+                sum[i] = coopmat<int, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>(0);
+        fetch(0u, first_row, rows, first_n);
+        for (uint column = 0u; column < push.n[0]; column += BK) {
+                lay();
+                barrier();
+                if (column + BK < push.n[0])
+                        fetch(column + BK, first_row, rows, first_n);
+                [[unroll]] for (uint step = 0u; step < STEPS; step++) {
+                        uint k = (part * STEPS + step) * (MATRIX_K / 16u);
+                        coopmat<int8_t, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA> a[FM];
+                        coopmat<int8_t, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB> b;
+
+                        [[unroll]] for (uint i = 0u; i < FM; i++)
+                                coopMatLoad(a[i], tile, (wm * FM + i) * MATRIX_M * STRIDE + k, STRIDE, gl_CooperativeMatrixLayoutRowMajor);
+                        [[unroll]] for (uint j = 0u; j < FN; j++) {
+                                coopMatLoad(b, tile, (BM + (wn * FN + j) * MATRIX_N) * STRIDE + k, STRIDE, gl_CooperativeMatrixLayoutColumnMajor);
+                                [[unroll]] for (uint i = 0u; i < FM; i++)
+                                        sum[i * FN + j] = coopMatMulAdd(a[i], b, sum[i * FN + j]);
+                        }
+                }
+                barrier();
+        }
+        [[unroll]] for (uint i = 0u; i < FM * FN; i++) { /* all subgroups put one matrix each, then all scale and write */
+                coopMatStore(sum[i], tile, gl_SubgroupID * (SUMS / 4u), MATRIX_N / 4u, gl_CooperativeMatrixLayoutRowMajor);
+                barrier();
+                for (uint at = gl_LocalInvocationID.x; at < WM * WN * SUMS; at += INVOCATIONS) {
+                        uint matrix = at / SUMS, place = at % SUMS;
+                        uint row = first_row + (matrix / WN * FM + i / FN) * MATRIX_M + place / MATRIX_N;
+                        uint n = first_n + (matrix % WN * FN + i % FN) * MATRIX_N + place % MATRIX_N;
+                        int all = 0;
+
+                        [[unroll]] for (uint p = 0u; p < WK; p++)
+                                all += int(tile[(p * WM * WN * SUMS + at) / 4u][at % 4u]);
+                        if (row < rows && n < push.n[1])
+                                y[push.rest[0] + row * push.n[2] + push.n[3] + n] = qvf_scale_sum(push.f[0], scale[push.rest[2] + row], all);
+                }
+                barrier();
+        }
+}
