@@ -37,7 +37,7 @@ static const struct tiling forward_p1[] = {
         { 16, 16, 640, 1, 1, 4 },
 };
 static const struct tiling backward_p2[] = {
-        { 128, 128, 64, 2, 4, 1 },
+        { 64, 128, 64, 2, 4, 1 },
         { 64, 64, 64, 2, 2, 2 },
         { 32, 64, 128, 2, 1, 4 },
         { 16, 64, 128, 1, 1, 8 },
@@ -87,7 +87,9 @@ static const struct tiling *choose(const struct vk_call *call, const struct tili
                         continue;
                 chosen = &list[i];
                 if ((rows > chosen->m / 2 || chosen->m == MATRIX) &&
-                                tiles(chosen, rows, columns) >= GROUPS_WANTED)
+                                tiles(chosen, rows, columns) >=
+                                                (chosen->m * chosen->n > 64 * 64 ? LARGE_WANTED
+                                                                                 : GROUPS_WANTED))
                         break;
         }
         return chosen;
