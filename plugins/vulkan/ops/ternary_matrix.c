@@ -7,7 +7,8 @@
 #include "plugins/vulkan/ops/ternary.h"
 #include "plugins/vulkan/pack.h"
 
-#define GROUPS_WANTED 120u        /* about as many as a large GPU has cores */
+#define GROUPS_WANTED 120u        /* about as many as a large GPU has cores: for tiles of 64 x 64 and less */
+#define LARGE_WANTED 240u         /* larger ones: more, or the last round leaves too many cores idle */
 #define SCRATCH_BYTES (16u << 20) /* of f16 gradients at a time, */
 #define ROWS_LEAST 1024u          /* unless these rows are more */
 #define MATRIX 16u                /* rows and columns of a matrix of sums */
