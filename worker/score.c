@@ -97,7 +97,8 @@ double worker_score(const struct qvf_backend *backend, struct qvf_device *device
         double score = 0;
 
         if (qvf_builder_new(&builder) == 0 && make_weight(&compute, &weight) == 0 &&
-                        qvf_compute_buffer(&compute, ROWS * (SIZE * 5 + 4), "inputs", &inputs, NULL) == 0 &&
+                        qvf_compute_buffer(&compute, ROWS * (SIZE * 5 + 4), QVF_BUFFER_DEVICE, "inputs",
+                                        &inputs, NULL) == 0 &&
                         make_program(&compute, &weight, inputs, builder, &program) == 0)
                 score = measure(&compute, program);
         if (program)

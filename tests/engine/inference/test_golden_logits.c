@@ -46,6 +46,8 @@ static void check_model(const char *name, const char *file, const char *level)
         struct qvf_adapter *adapter = NULL;
         struct qvf_error error = { 0 };
         static const uint32_t batches[] = { 96, 7, 1 };
+        /* Another order of sums than any level of the CPU's flips other rounding ties, and one moves logits by 0.2 %. */
+        double most = getenv("QVF_TEST_BACKEND") ? 1e-2 : 3 * golden->logits_distance;
 
         ck_assert_msg(qvf_adapter_new(model, golden->adapter, &adapter, &error) == 0, "%s", error.text);
         for (int with = 0; with < 2; with++) {
@@ -59,7 +61,7 @@ static void check_model(const char *name, const char *file, const char *level)
                         printf("%s %s%s, %u rows a batch: distance %.3g (float32 has %.3g)\n", file,
                                         level ? level : "best", with ? ", adapter" : "", batches[i],
                                         distance, golden->logits_distance);
-                        ck_assert_double_le(distance, 3 * golden->logits_distance);
+                        ck_assert_double_le(distance, most);
                         free(logits);
                 }
         }

@@ -70,7 +70,7 @@ train "$directory/straight" -b vulkan
 result 'trains' $?
 lost=1
 VK_LAYER_PATH=$layers VK_INSTANCE_LAYERS=VK_LAYER_QVF_lost QVF_TEST_LOST_AT=60 train "$directory/lost" -b vulkan || lost=0
-[ "$lost" -eq 0 ] && grep -q 'the device was lost' "$directory/out" && ls "$directory/lost"/checkpoint* >/dev/null
+[ "$lost" -eq 0 ] && grep -q 'device was lost' "$directory/out" && ls "$directory/lost"/checkpoint* >/dev/null
 result 'a lost device ends the run with its name' $?
 cp -r "$directory/lost" "$directory/elsewhere"
 train "$directory/lost" -b vulkan && cmp "$directory/straight/last.gguf" "$directory/lost/last.gguf" >>"$directory/out"
