@@ -268,3 +268,9 @@ int qvf_session_cancel(struct qvf_session *session, uint32_t request, struct qvf
 {
         return qvf_call(session->client, "sessions", session->id, "Cancel", NULL, failure, "u", request);
 }
+
+int qvf_session_set_options(
+                struct qvf_session *session, const struct qvf_options *options, struct qvf_failure *failure)
+{
+        return qvf_call(session->client, "sessions", session->id, "SetOptions", NULL, failure, "O", options);
+}

@@ -133,6 +133,9 @@ struct qvf_session;
 /* A conversation: what its requests have in common is computed once. `options` are defaults for all of them. */
 QVF_API int qvf_session_open(struct qvf_client *client, const char *model, const struct qvf_options *options,
                 struct qvf_session **ret_session, struct qvf_failure *failure);
+/* Other defaults for the requests that follow; keys that are not named stay as they are. */
+QVF_API int qvf_session_set_options(
+                struct qvf_session *session, const struct qvf_options *options, struct qvf_failure *failure);
 /* Closes it; requests that are under way get no more callbacks. */
 QVF_API struct qvf_session *qvf_session_free(struct qvf_session *session);
 
