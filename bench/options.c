@@ -268,7 +268,7 @@ int bench_options_parse(
 
 static void print_option(char letter, const char *name, const char *argument, const char *help)
 {
-        char left[64];
+        char left[96];
 
         snprintf(left, sizeof(left), "%c%c%s --%s%s%s", letter ? '-' : ' ', letter ? letter : ' ',
                         letter ? "," : " ", name, argument ? " " : "", argument ? argument : "");

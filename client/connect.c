@@ -27,22 +27,37 @@ static int not_running(struct qvf_failure *failure, const char *where, const DBu
                         error->message ? error->message : "no such service");
 }
 
-/* Whether the name has an owner, or gets one by being asked for. */
-static int find_service(struct qvf_client *client, const char *where, struct qvf_failure *failure)
+/* A call to the bus about qvfd's name. */
+static int ask_bus(struct qvf_client *client, const char *method, bool with_flags, DBusMessage **ret_reply,
+                struct qvf_failure *failure)
 {
         DBusMessage *message = dbus_message_new_method_call(
-                        DBUS_SERVICE_DBUS, DBUS_PATH_DBUS, DBUS_INTERFACE_DBUS, "StartServiceByName");
+                        DBUS_SERVICE_DBUS, DBUS_PATH_DBUS, DBUS_INTERFACE_DBUS, method);
         const char *name = QVF_BUS_NAME;
         dbus_uint32_t flags = 0;
-        int r;
 
-        if (!message || !dbus_message_append_args(message, DBUS_TYPE_STRING, &name, DBUS_TYPE_UINT32, &flags,
+        if (!message || !dbus_message_append_args(message, DBUS_TYPE_STRING, &name,
+                                        with_flags ? DBUS_TYPE_UINT32 : DBUS_TYPE_INVALID, &flags,
                                         DBUS_TYPE_INVALID)) {
                 if (message)
                         dbus_message_unref(message);
                 return qvf_fail(failure, QVF_NO_MEMORY, "", "not enough memory for a message");
         }
-        r = qvf_message_call(client, message, CALL_TIMEOUT_MS, NULL, failure);
+        return qvf_message_call(client, message, CALL_TIMEOUT_MS, ret_reply, failure);
+}
+
+/* Whether the name has an owner, or gets one by being asked for: StartServiceByName alone does not know services that
+ * run but can't be started by the bus. */
+static int find_service(struct qvf_client *client, const char *where, struct qvf_failure *failure)
+{
+        _cleanup_(qvf_message_unrefp) DBusMessage *reply = NULL;
+        dbus_bool_t there = FALSE;
+        int r = ask_bus(client, "NameHasOwner", false, &reply, failure);
+
+        if (r < 0 || (dbus_message_get_args(reply, NULL, DBUS_TYPE_BOOLEAN, &there, DBUS_TYPE_INVALID) &&
+                                     there))
+                return r;
+        r = ask_bus(client, "StartServiceByName", true, NULL, failure);
         if (r == QVF_NOT_RUNNING)
                 return qvf_fail(failure, r, "ServiceUnknown", "qvfd is not running: it is not on %s", where);
         return r;

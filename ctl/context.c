@@ -17,7 +17,6 @@ const struct bench_option ctl_common_options[] = {
                         "the buses)",
                         0, 0 },
         { "user", 0, BENCH_FLAG, AT(user), NULL, "the qvfd of this user's session bus", 0, 0 },
-        { "system", 0, BENCH_FLAG, AT(system), NULL, "the qvfd of the system bus", 0, 0 },
         { "private", 0, BENCH_FLAG, AT(private), NULL,
                         "a qvfd of one's own, without a bus: started when none runs, and ended with this", 0,
                         0 },
@@ -91,15 +90,11 @@ int ctl_failed(struct qvf_error *error, const struct qvf_failure *failure)
 
 static int choose_address(const struct ctl_common *common, const char **ret_address, struct qvf_error *error)
 {
-        int chosen = (common->address != NULL) + common->user + common->system + common->private;
+        int chosen = (common->address != NULL) + common->user + common->private;
 
         if (chosen > 1)
-                return qvf_error_set(error, CTL_USAGE,
-                                "only one of --address, --user, --system and --private can be");
-        *ret_address = common->address  ? common->address
-                       : common->user   ? "user"
-                       : common->system ? "system"
-                                        : NULL;
+                return qvf_error_set(error, CTL_USAGE, "only one of --address, --user and --private can be");
+        *ret_address = common->address ? common->address : common->user ? "user" : NULL;
         return 0;
 }
 

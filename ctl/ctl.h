@@ -27,7 +27,7 @@ enum ctl_exit {
 /* The beginning of every verb's options. */
 struct ctl_common {
         const char *address;
-        bool user, system, private, json, watch, names, no_colour, ask;
+        bool user, private, json, watch, names, no_colour, ask;
         uint32_t timeout_s;
 };
 

@@ -97,6 +97,10 @@ static int ask(struct ctl *ctl, const struct infer_options *options, const char 
         ctl_catch_interrupt(true);
         r = ctl_answer_wait(ctl, session, request, answer, error);
         ctl_catch_interrupt(false);
+        if (r != 0 && answer->print && answer->text.length > 0) {
+                putchar('\n'); /* what came stays on a line of its own */
+                fflush(stdout);
+        }
         return r;
 }
 

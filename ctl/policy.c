@@ -79,11 +79,11 @@ static void print_activity(
         bool allowed = qvf_value_boolean(qvf_value_at(verdict, 1));
         _cleanup_table_ struct ctl_table table;
 
-        printf("%s%s%s: %s%s%s%s\n", ctl_colour(ctl->colour, CTL_BOLD),
+        printf("%s%s%s: %s%s%s\n", ctl_colour(ctl->colour, CTL_BOLD),
                         strcmp(text_at(verdict, 0), "train") == 0 ? "training" : "answers",
                         ctl_colour(ctl->colour, CTL_PLAIN),
                         ctl_colour(ctl->colour, allowed ? CTL_GREEN : CTL_YELLOW),
-                        allowed ? "allowed" : "not now", ctl_colour(ctl->colour, CTL_PLAIN), "");
+                        allowed ? "allowed" : "not now", ctl_colour(ctl->colour, CTL_PLAIN));
         if (reason && *reason)
                 printf("  %s\n", reason);
         ctl_table_init(&table, "  OK|CONSTRAINT|VALUE|LIMIT|WHY");

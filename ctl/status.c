@@ -113,7 +113,8 @@ static void print_status(const struct ctl *ctl, const struct status *status)
                         ctl_number(statistics, "requests"), ctl_number(statistics, "requests_refused"),
                         ctl_number(statistics, "requests_failed"),
                         ctl_number(statistics, "tokens_generated"));
-        printf("%-9s  %s today\n", "energy", ctl_energy(ctl_number(statistics, "energy_today_joules")).text);
+        printf("%-9s  %s%s\n", "energy", ctl_energy(ctl_number(statistics, "energy_today_joules")).text,
+                        ctl_number(statistics, "energy_today_joules") >= 0 ? " today" : "");
         if (bad && *bad)
                 printf("%sconfiguration not taken: %s%s\n", ctl_colour(ctl->colour, CTL_RED), bad,
                                 ctl_colour(ctl->colour, CTL_PLAIN));
