@@ -196,12 +196,22 @@ static int call(struct qvf_client *client, const char *kind, const char *name, c
 int qvf_call(struct qvf_client *client, const char *kind, const char *name, const char *method,
                 struct qvf_value **ret_reply, struct qvf_failure *failure, const char *signature, ...)
 {
+        _cleanup_(qvf_value_freep) struct qvf_value *properties = NULL;
+        struct qvf_failure mine = { 0 }, other;
         va_list list;
         int r;
 
         va_start(list, signature);
-        r = call(client, kind, name, method, ret_reply, failure, signature, list);
+        r = call(client, kind, name, method, ret_reply, &mine, signature, list);
         va_end(list);
+        /* Those who answer for an object that is not there say what they like: whether it is there is asked. */
+        if (r < 0 && strcmp(kind, "manager") != 0 && strncmp(mine.name, "Unknown", 7) == 0 &&
+                        qvf_get(client, kind, name, &properties, &other) == QVF_NOT_FOUND) {
+                r = QVF_NOT_FOUND;
+                mine = other;
+        }
+        if (r < 0 && failure)
+                *failure = mine;
         return r;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "ctl/daemon.h"
@@ -54,14 +55,15 @@ struct ctl *ctl_context(void)
 static void on_interrupt(int signal)
 {
         (void)signal;
-        ctl_interrupted = 1;
+        /* Somebody who presses it three times has waited long enough. */
+        if (++ctl_interrupted == 3)
+                _exit(130);
 }
 
 void ctl_catch_interrupt(bool catch)
 {
-        /* No SA_RESTART: a wait ends when it comes. A second one, while nobody looks, ends the program. */
-        const struct sigaction action = { .sa_handler = catch ? on_interrupt : SIG_DFL,
-                .sa_flags = catch ? (int)SA_RESETHAND : 0 };
+        /* No SA_RESTART: a wait ends when it comes. */
+        const struct sigaction action = { .sa_handler = catch ? on_interrupt : SIG_DFL };
 
         ctl_interrupted = 0;
         sigaction(SIGINT, &action, NULL);

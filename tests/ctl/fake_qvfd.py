@@ -38,7 +38,7 @@ def trouble(name):
     if name == "policy":
         raise Failure("NotAllowed", "battery: 12 %, at least 40 % is wanted")
     if name == "hang":
-        time.sleep(30)
+        time.sleep(3)
     if name == "dies":
         os._exit(0)
 
@@ -261,7 +261,7 @@ class Session(Thing):
 
 
 class Manager(Thing):
-    holds = 0
+    holds = jobs = 0
 
     def __init__(self, fake):
         super().__init__(fake, "manager", "", {
@@ -331,9 +331,9 @@ class Manager(Thing):
             raise Failure("BadFile", "the data is empty")
         if "colour" in options:
             raise Failure("UnknownOption", "colour")
-        self.count += 1
+        self.jobs += 1
         options = {k: v for k, v in options.items() if k != "held_out"}
-        job = self.fake.job(str(self.count), model, options.get("adapter", f"{model}-{self.count}"), options)
+        job = self.fake.job(str(self.jobs), model, options.get("adapter", f"{model}-{self.jobs}"), options)
         if not options.get("paused"):
             GLib.timeout_add(20, lambda: job.begin())
         return job.__dbus_object_path__
