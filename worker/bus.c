@@ -39,7 +39,7 @@ static void tell(struct worker_server *server, const char *signal_name, const ch
         if (r >= 0)
                 r = sd_bus_send(server->bus, message, NULL);
         sd_bus_message_unref(message);
-        if (r < 0)
+        if (r < 0 && r != -ECONNRESET && r != -ENOTCONN) /* then nobody is there to be told */
                 qvf_log(QVF_LOG_ERROR, "%s can't be told: %s", signal_name, strerror(-r));
 }
 
