@@ -220,7 +220,7 @@ static void look_at_policy(struct doctor *doctor, const struct qvf_value *manage
         for (size_t i = 0; i < qvf_value_count(constraints); i++) {
                 const struct qvf_value *item = qvf_value_at(constraints, i);
 
-                if (strcmp(qvf_value_string(qvf_value_at(item, 0)), "train") == 0)
+                if (strncmp(qvf_value_string(qvf_value_at(item, 0)), "train", 5) == 0)
                         tell(doctor, qvf_value_boolean(qvf_value_at(item, 4)) ? FINE : NOTE, "sensor",
                                         qvf_value_string(qvf_value_at(item, 5)), "%s: %s, limit %s",
                                         qvf_value_string(qvf_value_at(item, 1)),

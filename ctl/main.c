@@ -205,6 +205,33 @@ static int run_verb(const struct bench_verb *verb, int argc, char **argv)
         return r;
 }
 
+/* Whether the word behind an option that stands before the verb is its argument. */
+static bool takes_argument(const char *word)
+{
+        for (const struct bench_option *option = ctl_common_options; option->name; option++)
+                if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, option->name) == 0)
+                        return option->type != BENCH_FLAG;
+        return false;
+}
+
+/* "qvfctl --json devices" is "qvfctl devices --json": moves what stands before the verb behind it. */
+static void verb_first(int argc, char **argv)
+{
+        int verb = 1, words = 1;
+
+        while (verb < argc && argv[verb][0] == '-')
+                verb += takes_argument(argv[verb]) ? 2 : 1;
+        if (verb == 1 || verb >= argc)
+                return;
+        find_verb(argc - verb + 1, argv + verb - 1, &words);
+        for (int moved = 0; moved < words; moved++) {
+                char *word = argv[verb + moved];
+
+                memmove(argv + 2 + moved, argv + 1 + moved, (size_t)(verb - 1) * sizeof(*argv));
+                argv[1 + moved] = word;
+        }
+}
+
 int main(int argc, char **argv)
 {
         static char status[] = "status";
@@ -225,6 +252,7 @@ int main(int argc, char **argv)
         signal(SIGPIPE, SIG_IGN);
         if (argc < 2)
                 return run_verb(&ctl_status, 1, alone);
+        verb_first(argc, argv);
         if (argv[1][0] == '-') /* options of status */
                 return run_verb(&ctl_status, argc, argv);
         verb = find_verb(argc, argv, &words);

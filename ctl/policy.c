@@ -80,7 +80,7 @@ static void print_activity(
         _cleanup_table_ struct ctl_table table;
 
         printf("%s%s%s: %s%s%s\n", ctl_colour(ctl->colour, CTL_BOLD),
-                        strcmp(text_at(verdict, 0), "train") == 0 ? "training" : "answers",
+                        strncmp(text_at(verdict, 0), "train", 5) == 0 ? "training" : "answers",
                         ctl_colour(ctl->colour, CTL_PLAIN),
                         ctl_colour(ctl->colour, allowed ? CTL_GREEN : CTL_YELLOW),
                         allowed ? "allowed" : "not now", ctl_colour(ctl->colour, CTL_PLAIN));

@@ -61,6 +61,8 @@ lists() {
 	said 'MATMUL is wrong by 3 %'
 	ctl 0 models
 	said helper
+	ctl 0 --timeout 20 --no-color models info helper
+	said 'knows commands'
 	ctl 0 models --names
 	[ "$(cat "$scratch/out")" = helper ]
 	ctl 0 adapters list
