@@ -58,6 +58,7 @@ DEPS :=
 include mk/packages.mk
 include mk/modules.mk
 include mk/plugins.mk
+include mk/client.mk
 include mk/tests.mk
 include mk/test-plugins.mk
 include mk/install.mk

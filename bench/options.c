@@ -217,6 +217,23 @@ static int unknown_option(const struct collected *collected, const char *word, s
         return qvf_error_set(error, BENCH_USAGE, "unknown option %s", word);
 }
 
+static int take_words(const struct bench_verb *verb, int count, char **items, void *options,
+                struct qvf_error *error)
+{
+        if (count > 0 && !verb->words)
+                return qvf_error_set(error, BENCH_USAGE, "'%s' is one word too many: %s takes options only",
+                                items[0], verb->name);
+        if ((uint32_t)count > verb->words_most)
+                return qvf_error_set(error, BENCH_USAGE, "'%s' is one word too many: %s takes %s",
+                                items[verb->words_most], verb->name, verb->words);
+        if ((uint32_t)count < verb->words_least)
+                return qvf_error_set(error, BENCH_USAGE, "%s needs %s", verb->name, verb->words);
+        if (verb->words)
+                *(struct bench_words *)((char *)options + verb->words_offset) =
+                                (struct bench_words){ items, (uint32_t)count };
+        return 0;
+}
+
 int bench_options_parse(
                 const struct bench_verb *verb, int argc, char **argv, void *options, struct qvf_error *error)
 {
@@ -246,15 +263,12 @@ int bench_options_parse(
                 if (r != 0)
                         return r;
         }
-        if (optind < argc)
-                return qvf_error_set(error, BENCH_USAGE, "'%s' is one word too many: %s takes options only",
-                                argv[optind], verb->name);
-        return 0;
+        return take_words(verb, argc - optind, argv + optind, options, error);
 }
 
 static void print_option(char letter, const char *name, const char *argument, const char *help)
 {
-        char left[64];
+        char left[96];
 
         snprintf(left, sizeof(left), "%c%c%s --%s%s%s", letter ? '-' : ' ', letter ? letter : ' ',
                         letter ? "," : " ", name, argument ? " " : "", argument ? argument : "");
@@ -266,7 +280,9 @@ void bench_options_help(const struct bench_verb *verb)
         struct collected collected;
 
         collect(verb, &collected); /* for its checks: --help of every verb is tested */
-        printf("Usage: qvf-bench %s [OPTION…]\n\n%s\n\n", verb->name, verb->description);
+        printf("Usage: %s %s [OPTION…]%s%s\n\n%s\n\n", verb->program ? verb->program : "qvf-bench",
+                        verb->name, verb->words ? " " : "", verb->words ? verb->words : "",
+                        verb->description);
         for (const struct bench_option_group *group = verb->groups; group->options; group++)
                 for (const struct bench_option *option = group->options; option->name; option++)
                         print_option(option->letter, option->name, option->argument, option->help);

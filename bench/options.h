@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options of a verb as a table: parsing, ranges, --help and the check against the man page all read the same
+/* Options of a verb as a table, for qvf-bench and qvfctl: parsing, ranges, --help and the check against the man page all read the same
  * lines. */
 #ifndef QVF_BENCH_OPTIONS_H
 #define QVF_BENCH_OPTIONS_H
@@ -53,6 +53,11 @@ struct bench_option_group {
         size_t offset;                      /* added to that of each option */
 };
 
+struct bench_words { /* what stands on the command line beside the options */
+        char **items;
+        uint32_t count;
+};
+
 struct bench_verb {
         const char *name;
         const char *summary;
@@ -60,6 +65,12 @@ struct bench_verb {
         const struct bench_option_group *groups;
         const void *defaults;
         size_t options_size;
+        /* Only of verbs that take words: how help names them, how many, and where in the options their struct
+         * bench_words is. */
+        const char *words;
+        uint32_t words_least, words_most;
+        size_t words_offset;
+        const char *program; /* NULL: qvf-bench */
         /* 0, a negative errno with its words in `error`, or BENCH_USAGE where the options do not fit
          * together. */
         int (*run)(const void *options, struct qvf_error *error);

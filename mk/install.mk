@@ -33,7 +33,10 @@ endif
 
 # What only the service starts.
 LIBEXEC_PROGRAMS := $(BUILD)/qvf-worker
-$(eval $(call installs,755,$(BINDIR),$(filter-out $(LIBEXEC_PROGRAMS),$(filter $(BUILD)/qvf-%,$(ALL)))))
+$(eval $(call installs,755,$(BINDIR),$(filter-out $(LIBEXEC_PROGRAMS),$(filter $(BUILD)/qvf-% $(BUILD)/qvfctl,$(ALL)))))
+$(eval $(call installs,755,$(LIBDIR),$(filter $(BUILD)/libqvf.so.%,$(ALL))))
+$(eval $(call installs,link,$(LIBDIR),$(patsubst %.$(SOVERSION),%,$(filter $(BUILD)/libqvf.so.%,$(ALL)))))
+$(eval $(call installs,644,$(LIBDIR)/pkgconfig,$(filter %.pc,$(ALL))))
 $(eval $(call installs,755,$(LIBEXECDIR),$(filter $(LIBEXEC_PROGRAMS),$(ALL))))
 $(eval $(call installs,755,$(PLUGINDIR),$(PLUGINS)))
 $(eval $(call installs,644,$(PREFIX)/include/qvf,$(wildcard include/qvf/*.h)))
@@ -51,8 +54,8 @@ endef
 .PHONY: install uninstall
 ## make install         install below DESTDIR and PREFIX (/usr/local)
 install: all
-	$(foreach s,$(INSTALL_STEPS),$(Q)install -D -m $(call field,1,$(s)) '$(call field,3,$(s))' \
-		'$(DESTDIR)$(call field,2,$(s))/$(notdir $(call field,3,$(s)))'$(newline)$(if ,,	))
+	$(foreach s,$(INSTALL_STEPS),$(Q)$(if $(filter link,$(call field,1,$(s))),cp -P,install -D -m $(call field,1,$(s))) \
+		'$(call field,3,$(s))' '$(DESTDIR)$(call field,2,$(s))/$(notdir $(call field,3,$(s)))'$(newline)$(if ,,	))
 	@echo 'installed $(words $(INSTALLED)) files below $(DESTDIR)$(PREFIX)'
 
 ## make uninstall       remove what install put there

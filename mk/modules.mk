@@ -36,6 +36,17 @@ $(eval $(call module,daemon/policy,json-c))
 $(eval $(call module,daemon/config,yaml-0.1))
 $(eval $(call module,daemon/sensors,))
 
+# The rest of the daemon: what lies in daemon/ itself.
+daemon_SOURCES := $(sort $(wildcard daemon/*.c))
+daemon_OBJECTS := $(call objects,$(daemon_SOURCES))
+$(daemon_OBJECTS): PACKAGES := json-c libsystemd yaml-0.1
+$(eval $(call archive,$(BUILD)/libqvfd.a,$(filter-out %/main.o,$(daemon_OBJECTS))))
+DEPS += $(BUILD)/daemon/main.d
+# Programs that only other programs of the project start.
+LIBEXECDIR := $(PREFIX)/libexec/qvf
+$(daemon_OBJECTS): $(BUILD)/paths
+$(daemon_OBJECTS): PATH_FLAGS := -DQVF_LIBEXEC_DIR='"$(LIBEXECDIR)"'
+
 # Where numbers from outside are turned into sizes, a conversion that could lose bits is an error.
 STRICT_ROOMS := common daemon/config daemon/policy daemon/sensors engine/data engine/files engine/program engine/sampling engine/tokenizer
 $(foreach r,$(STRICT_ROOMS),$(BUILD)/$(r)/%.o): ROOM_FLAGS := -Wconversion -Wno-sign-conversion
@@ -71,5 +82,22 @@ $(BUILD)/qvf-worker: $(BUILD)/libworker.a $(ENGINE_LIBS) $(BUILD)/link-flags
 	$(say) LD $@
 	$(Q)$(CC) -pie -o $@ $(filter %.a,$^) $(LDFLAGS_ALL) $(call package_libs,libsystemd libseccomp) $(ENGINE_LINK)
 ALL += $(BUILD)/qvf-worker
+endif
+endif
+
+DAEMON_LIBS = $(BUILD)/libqvfd.a $(POLICY_LIBS) $(BUILD)/libcommon.a
+DAEMON_LINK = $(call package_libs,libsystemd) $(POLICY_LINK)
+
+ifneq ($(daemon_SOURCES),)
+ifneq ($(call missing,libsystemd yaml-0.1 json-c),)
+.PHONY: left-out-daemon
+left-out-daemon:
+	@echo '  -       qvfd is left out: missing $(call missing,libsystemd yaml-0.1 json-c)'
+ALL += left-out-daemon
+else
+$(BUILD)/qvfd: $(BUILD)/daemon/main.o $(DAEMON_LIBS) $(BUILD)/link-flags
+	$(say) LD $@
+	$(Q)$(CC) -pie -o $@ $(filter %.o %.a,$^) $(LDFLAGS_ALL) $(DAEMON_LINK)
+ALL += $(BUILD)/qvfd
 endif
 endif

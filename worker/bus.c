@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -38,7 +39,7 @@ static void tell(struct worker_server *server, const char *signal_name, const ch
         if (r >= 0)
                 r = sd_bus_send(server->bus, message, NULL);
         sd_bus_message_unref(message);
-        if (r < 0)
+        if (r < 0 && r != -ECONNRESET && r != -ENOTCONN) /* then nobody is there to be told */
                 qvf_log(QVF_LOG_ERROR, "%s can't be told: %s", signal_name, strerror(-r));
 }
 
@@ -226,7 +227,12 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
 static int connect_bus(struct worker_server *server, int fd, struct qvf_error *error)
 {
         sd_id128_t id = SD_ID128_NULL;
-        int r = sd_id128_randomize(&id);
+        struct stat status;
+        int r;
+
+        if (fstat(fd, &status) < 0 || !S_ISSOCK(status.st_mode))
+                return qvf_error_set(error, -ENOTSOCK, "descriptor %d is no connection", fd);
+        r = sd_id128_randomize(&id);
 
         r = r < 0 ? r : sd_bus_new(&server->bus);
         r = r < 0 ? r : sd_bus_set_fd(server->bus, fd, fd);
