@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -138,10 +139,43 @@ static void run_again(struct qvfd_job *job)
         qvfd_pass_soon(job->object.service);
 }
 
+/* A process that died after the last step took what it knew of it along; the metrics have it still. */
+static void recall(struct qvfd_job *job)
+{
+        _cleanup_close_ int run = qvfd_job_open_run(job), fd = -1;
+        char tail[4097], *line, *rest;
+        struct stat status;
+        ssize_t n;
+
+        if (run >= 0)
+                fd = openat(run, "metrics.jsonl", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &status) < 0)
+                return;
+        n = pread(fd, tail, sizeof(tail) - 1, status.st_size > 4096 ? status.st_size - 4096 : 0);
+        if (n <= 0)
+                return;
+        tail[n] = 0;
+        for (line = strtok_r(tail, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+                _cleanup_json_ struct json_object *values = json_tokener_parse(line);
+
+                if (!json_object_is_type(values, json_type_object) ||
+                                qvfd_json_u64(values, "step") < job->step)
+                        continue;
+                job->step = qvfd_json_u64(values, "step");
+                job->epoch = qvfd_json_number(values, "epoch", job->epoch);
+                job->loss = qvfd_json_number(values, "loss", job->loss);
+                job->accuracy = qvfd_json_number(values, "accuracy", job->accuracy);
+                job->evaluation_loss = qvfd_json_number(values, "evaluation_loss", job->evaluation_loss);
+        }
+}
+
 void qvfd_job_adopt(struct qvfd_job *job)
 {
         struct qvf_error error = { 0 };
-        int r = store_best(job, &error);
+        int r;
+
+        recall(job);
+        r = store_best(job, &error);
 
         if (r < 0) {
                 qvfd_job_wait(job, 60, "disk", error.text);

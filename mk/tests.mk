@@ -3,7 +3,8 @@
 # "ok", "FAIL" or "SKIP" for each of its tests. tests/run-tests runs them all and adds up the counts.
 
 # What can't be built here is not tested here.
-TESTS_LEFT_OUT := $(if $(call missing,libsystemd libseccomp),tests/worker/%)
+SERVICE_TESTS := $(wildcard tests/daemon/test_*.c)
+TESTS_LEFT_OUT := $(if $(call missing,libsystemd libseccomp),tests/worker/% $(SERVICE_TESTS))
 TEST_SOURCES := $(filter-out $(TESTS_LEFT_OUT),$(sort $(shell find tests -name 'test_*.c' 2>/dev/null)))
 TEST_SCRIPTS := $(sort $(shell find tests -name 'test_*.sh' 2>/dev/null))
 TEST_HELPERS := $(sort $(wildcard tests/support/*.c))
@@ -57,3 +58,13 @@ $(eval $(call archive,$(BUILD)/libpeer.a,$(WORKER_TEST_HELPERS)))
 $(filter $(BUILD)/tests/worker/%,$(TEST_PROGRAMS)): $(BUILD)/libpeer.a $(BUILD)/libworker.a
 $(filter $(BUILD)/tests/worker/%,$(TEST_PROGRAMS)): TEST_LINK = $(call package_libs,libsystemd libseccomp)
 $(filter $(BUILD)/tests/worker/%,$(TEST_PROGRAMS)): | $(BUILD)/qvf-worker $(PLUGINS)
+
+# A qvfd in a folder of its own, for the tests that lie in tests/daemon itself.
+SERVICE_TEST_HELPERS := $(call objects,$(filter-out tests/daemon/test_%,$(wildcard tests/daemon/*.c)))
+SERVICE_TEST_OBJECTS := $(filter $(call objects,$(SERVICE_TESTS)),$(TEST_OBJECTS))
+SERVICE_TEST_PROGRAMS := $(filter $(SERVICE_TEST_OBJECTS:.o=),$(TEST_PROGRAMS))
+$(SERVICE_TEST_HELPERS) $(SERVICE_TEST_OBJECTS): PACKAGES := check json-c libsystemd
+$(eval $(call archive,$(BUILD)/libservice.a,$(SERVICE_TEST_HELPERS)))
+$(SERVICE_TEST_PROGRAMS): $(BUILD)/libservice.a $(BUILD)/libqvfd.a
+$(SERVICE_TEST_PROGRAMS): TEST_LINK = $(call package_libs,libsystemd)
+$(SERVICE_TEST_PROGRAMS): | $(BUILD)/qvfd $(BUILD)/qvf-worker $(PLUGINS) $(FAULTY_PLUGINS)
