@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the device's time goes, by shader: with QVF_VK_PROFILE set every dispatch is stamped, and the sums of all runs
- * are logged when the program ends. Stamps keep neighbours from overlapping: the sum is above the true time. */
+ * are logged when the program ends. Stamps keep neighbours from overlapping: the sum is above the true time.
+ * QVF_VK_PROFILE=wall stamps nothing, and tells what the host sees from submission to end. */
 #include "plugins/vulkan/profile.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@ struct vk_profile {
         uint16_t *shaders; /* of each dispatch */
         uint64_t ticks[VK_SHADER_COUNT];
         uint32_t calls[VK_SHADER_COUNT];
+        double wall_ms;
 };
 
 int vk_profile_new(struct qvf_program *program, uint32_t n_dispatches)
@@ -34,9 +36,11 @@ int vk_profile_new(struct qvf_program *program, uint32_t n_dispatches)
         if (!self)
                 return -ENOMEM;
         self->most = n_dispatches;
+        program->profile = self;
+        if (strcmp(getenv("QVF_VK_PROFILE"), "wall") == 0)
+                return 0;
         self->stamps = calloc(n_dispatches + 1, sizeof(*self->stamps));
         self->shaders = calloc(n_dispatches, sizeof(*self->shaders));
-        program->profile = self;
         if (!self->stamps || !self->shaders)
                 return -ENOMEM;
         r = vk_errno(program->device, vkCreateQueryPool(program->device->device, &info, NULL, &self->pool),
@@ -48,7 +52,7 @@ void vk_profile_begin(struct qvf_program *program, VkCommandBuffer commands)
 {
         struct vk_profile *self = program->profile;
 
-        if (!self || self->count > 0)
+        if (!self || !self->pool || self->count > 0)
                 return;
         vkCmdResetQueryPool(commands, self->pool, 0, self->most + 1);
         vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, self->pool, 0);
@@ -58,19 +62,26 @@ void vk_profile_stamp(struct qvf_program *program, VkCommandBuffer commands, enu
 {
         struct vk_profile *self = program->profile;
 
-        if (!self || self->count == self->most)
+        if (!self || !self->pool || self->count == self->most)
                 return;
         self->shaders[self->count++] = (uint16_t)shader;
         vkCmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, self->pool, self->count);
 }
 
-void vk_profile_collect(struct qvf_program *program)
+void vk_profile_collect(struct qvf_program *program, double wall_ms)
 {
         struct vk_profile *self = program->profile;
 
-        if (!self || vkGetQueryPoolResults(program->device->device, self->pool, 0, self->count + 1,
-                                     (self->count + 1) * sizeof(*self->stamps), self->stamps,
-                                     sizeof(*self->stamps), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+        if (!self)
+                return;
+        self->wall_ms += wall_ms;
+        if (!self->pool) {
+                self->runs++;
+                return;
+        }
+        if (vkGetQueryPoolResults(program->device->device, self->pool, 0, self->count + 1,
+                            (self->count + 1) * sizeof(*self->stamps), self->stamps, sizeof(*self->stamps),
+                            VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
                 return;
         for (uint32_t i = 0; i < self->count; i++) {
                 self->ticks[self->shaders[i]] += self->stamps[i + 1] - self->stamps[i];
@@ -84,6 +95,10 @@ static void tell(const struct qvf_program *program)
         const struct vk_profile *self = program->profile;
         VkPhysicalDeviceProperties properties;
         uint64_t all = 0;
+
+        if (self->runs > 0)
+                vk_log(&program->device->host, 1, "vulkan: '%s', %u runs, %.3f ms each on the clock",
+                                program->name, self->runs, self->wall_ms / self->runs);
 
         vkGetPhysicalDeviceProperties(program->device->physical, &properties);
         for (int i = 0; i < VK_SHADER_COUNT; i++)

@@ -10,7 +10,7 @@
 int vk_profile_new(struct qvf_program *program, uint32_t n_dispatches);
 void vk_profile_begin(struct qvf_program *program, VkCommandBuffer commands);
 void vk_profile_stamp(struct qvf_program *program, VkCommandBuffer commands, enum vk_shader shader);
-void vk_profile_collect(struct qvf_program *program); /* after a run */
+void vk_profile_collect(struct qvf_program *program, double wall_ms); /* after a run */
 void vk_profile_free(struct qvf_program *program);
 
 #endif

@@ -147,6 +147,8 @@ struct qvf_program {
         /* The run: guarded by the runner's mutex. */
         int state; /* enum qvf_run_state; VK_NEVER_RAN */
         bool untold, pause_wanted;
+        double begun_ms;    /* of this run, or of what followed a pause */
+        double usual_ms;    /* from submission to end, lately; 0: never ran */
         uint32_t next;      /* the first chunk that was not submitted */
         uint32_t in_flight; /* submissions */
         struct vk_flight {  /* the oldest first */
