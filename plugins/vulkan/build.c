@@ -11,6 +11,8 @@
 #include "plugins/vulkan/profile.h"
 
 #define DISPATCHES_OF_A_CHUNK 512u
+/* Operations side by side get scratch memory side by side, so that none waits for another's; then from the start again. */
+#define SCRATCH_ROUND ((uint64_t)4 << 20)
 
 static uint64_t value_bytes(const struct qvf_value *value)
 {
@@ -66,10 +68,15 @@ const struct qvf_value *vk_scratch(struct vk_build *self, unsigned slot, uint64_
                 slot = 0;
         }
         place = &self->scratch[slot];
-        place->bytes = qvf_max_u64(place->bytes, bytes);
-        place->value.buffer = place->buffer;
-        place->value.rows = 1;
-        place->value.dtype = QVF_U8;
+        if (place->end + bytes > SCRATCH_ROUND)
+                place->end = 0;
+        place->value = (struct qvf_value){ .buffer = place->buffer,
+                .offset = place->end,
+                .rows = 1,
+                .columns = (uint32_t)qvf_min_u64(bytes, UINT32_MAX),
+                .dtype = QVF_U8 };
+        place->end += bytes;
+        place->bytes = qvf_max_u64(place->bytes, place->end);
         return &place->value;
 }
 

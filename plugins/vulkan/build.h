@@ -10,7 +10,7 @@
 struct vk_scratch_slot {
         struct qvf_value value;
         struct qvf_buffer *buffer;
-        uint64_t bytes;
+        uint64_t bytes, end; /* needed; of what was given last */
 };
 
 struct vk_touched { /* read or written since the last barrier */

@@ -82,8 +82,8 @@ struct vk_call { /* an operation to emit */
 /* Appends a dispatch. The first failure sticks and is returned by the end of the build: no need to look. */
 void vk_emit(struct vk_build *build, const struct vk_dispatch *dispatch);
 /* Device memory of the program for itself, zeroed never; lives as long as the program. Named like a value, so that it
- * can be bound; the same memory is given again to the next operation (what stands there is gone by then). `slot`
- * 0 to 3: up to four at once in one operation. The returned pointer stands until the build ends. */
+ * can be bound; later operations get the same memory again (what stands there is gone by then). `slot` 0 to 3: up to four
+ * at once in one operation. What is returned holds until the next call for the slot. */
 const struct qvf_value *vk_scratch(struct vk_build *build, unsigned slot, uint64_t bytes);
 
 /* A dispatch with rows_from, rows, flags and all of f[] filled in from the call, and operand i bound at 1 + i for all

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "common/checked.h"
+#include "common/cleanup.h"
 #include "plugins/vulkan/build.h"
 #include "plugins/vulkan/fuse.h"
 #include "plugins/vulkan/pack.h"
 #include "plugins/vulkan/profile.h"
+#include "plugins/vulkan/schedule.h"
 
 #define ARGS_BYTES 256u
 
@@ -98,9 +100,13 @@ static int emit_operations(struct vk_build *build, const struct qvf_program_desc
 static int emit_all(struct vk_build *build, const struct qvf_program_desc *desc,
                 const struct qvf_program_limits *limits)
 {
-        int r = find_last_uses(build, desc);
+        _cleanup_free_ struct qvf_op *ops = calloc(desc->n_ops ? desc->n_ops : 1, sizeof(*ops));
+        struct qvf_program_desc ordered = *desc;
+        int r = ops ? vk_schedule(desc, ops) : -ENOMEM;
 
-        r = r < 0 ? r : emit_operations(build, desc, limits);
+        ordered.ops = ops;
+        r = r < 0 ? r : find_last_uses(build, &ordered);
+        r = r < 0 ? r : emit_operations(build, &ordered, limits);
         free(build->last_use);
         build->last_use = NULL;
         return r;

@@ -12,6 +12,7 @@ enum { NEITHER, SUM, GATED }; /* as in fused_row.comp */
 struct chain {
         const struct vk_call *first, *norm, *quantize; /* those not there are NULL */
         const struct vk_operand *x;                    /* of the norm, or of the quantisation */
+        bool writes_first, writes_norm;                /* somebody else reads them too */
         uint32_t length, invocations, pieces;
 };
 
@@ -39,6 +40,10 @@ static bool find(const struct vk_call *calls, uint32_t count, struct chain *chai
         chain->norm = next(calls, count, chain, QVF_OP_RMSNORM, last, 1);
         last = chain->norm ? &chain->norm->operand[0] : last;
         chain->quantize = next(calls, count, chain, QVF_OP_QUANTIZE, last, 2);
+        chain->writes_norm = chain->norm && !(chain->quantize && chain->quantize->operand[2].last);
+        if (chain->first)
+                chain->writes_first = chain->norm ? !chain->norm->operand[1].last
+                                                  : !chain->quantize || !chain->quantize->operand[2].last;
         chain->x = chain->norm       ? &chain->norm->operand[1]
                    : chain->quantize ? &chain->quantize->operand[2]
                                      : NULL;
@@ -51,15 +56,17 @@ static uint32_t gather(const struct chain *chain, const struct vk_operand **read
         uint32_t n_reads = 0, n_writes = 0;
 
         if (chain->first) {
-                writes[n_writes++] = &chain->first->operand[0];
                 reads[n_reads++] = &chain->first->operand[1];
                 reads[n_reads++] = &chain->first->operand[2];
+        } else {
+                reads[n_reads++] = chain->x;
         }
-        reads[n_reads++] = chain->x;
-        if (chain->norm) {
-                writes[n_writes++] = &chain->norm->operand[0];
+        if (chain->norm)
                 reads[n_reads++] = &chain->norm->operand[2];
-        }
+        if (chain->writes_first)
+                writes[n_writes++] = &chain->first->operand[0];
+        if (chain->writes_norm)
+                writes[n_writes++] = &chain->norm->operand[0];
         if (chain->quantize) {
                 writes[n_writes++] = &chain->quantize->operand[0];
                 writes[n_writes++] = &chain->quantize->operand[1];
@@ -68,21 +75,35 @@ static uint32_t gather(const struct chain *chain, const struct vk_operand **read
         return n_reads;
 }
 
-/* A row is read before the same row is written, but not before others are. */
-static bool is_safe(const struct chain *chain)
+/* A row is read before the same row is written, but not before others are; with a single one, that is before all but the
+ * first result. */
+static bool is_safe(const struct chain *chain, uint32_t rows)
 {
         const struct vk_operand *reads[4], *writes[4];
         uint32_t n_writes, n_reads = gather(chain, reads, writes, &n_writes);
+        const struct vk_operand *weight = chain->norm ? &chain->norm->operand[2] : NULL;
 
         for (uint32_t j = 0; j < n_writes; j++) {
+                bool all_read = rows <= 1 && !(j == 0 && chain->writes_first);
+
                 for (uint32_t i = 0; i < n_reads; i++)
-                        if (vk_overlap(reads[i], writes[j]) && !vk_is_value(reads[i], writes[j]))
+                        if (!(all_read && reads[i] != weight) && vk_overlap(reads[i], writes[j]) &&
+                                        !vk_is_value(reads[i], writes[j]))
                                 return false;
                 for (uint32_t i = 0; i < j; i++)
                         if (vk_overlap(writes[i], writes[j]))
                                 return false;
         }
         return true;
+}
+
+/* The longest chain, or a shorter one where the arena gives a result the place of what others still read. */
+static bool find_safe(const struct vk_call *calls, uint32_t count, struct chain *chain)
+{
+        for (uint32_t most = (uint32_t)qvf_min_u64(count, 3); most > 0; most--)
+                if (find(calls, most, chain) && is_safe(chain, calls->rows))
+                        return true;
+        return false;
 }
 
 bool vk_row_shape(const struct vk_call *call, uint32_t fours, uint32_t widest, uint32_t *ret_invocations,
@@ -126,7 +147,7 @@ uint32_t vk_fuse_row(struct vk_build *build, const struct vk_call *calls, uint32
         struct vk_dispatch d;
         struct chain chain;
 
-        if (!find(calls, count, &chain) || !is_safe(&chain) || !fits(&chain, calls))
+        if (!find_safe(calls, count, &chain) || !fits(&chain, calls))
                 return 0;
         d = vk_dispatch(calls,
                         calls->features->subgroup ? VK_SHADER_FUSED_ROW_SUBGROUP : VK_SHADER_FUSED_ROW);
@@ -134,13 +155,15 @@ uint32_t vk_fuse_row(struct vk_build *build, const struct vk_call *calls, uint32
                 d.bind[i] = (struct vk_binding){ 0 };
         d.bind[1] = bind(chain.x, false);
         if (chain.first) {
-                d.bind[0] = bind(&chain.first->operand[0], true);
+                if (chain.writes_first)
+                        d.bind[0] = bind(&chain.first->operand[0], true);
                 d.bind[1] = bind(&chain.first->operand[1], false);
                 d.bind[2] = bind(&chain.first->operand[2], false);
                 d.push.n[2] = (uint32_t)chain.first->op->i[0];
         }
         if (chain.norm) {
-                d.bind[3] = bind(&chain.norm->operand[0], true);
+                if (chain.writes_norm)
+                        d.bind[3] = bind(&chain.norm->operand[0], true);
                 d.bind[4] = bind(&chain.norm->operand[2], false);
                 d.push.f[2] = chain.norm->op->f[0];
         }
@@ -156,7 +179,9 @@ uint32_t vk_fuse_row(struct vk_build *build, const struct vk_call *calls, uint32
         d.constant[2] = chain.norm != NULL;
         d.constant[3] = chain.quantize != NULL;
         d.constant[4] = chain.pieces;
-        d.n_constants = 5;
+        d.constant[5] = chain.writes_first;
+        d.constant[6] = chain.writes_norm;
+        d.n_constants = 7;
         vk_groups(&d, calls->rows);
         d.cost = 16 * (uint64_t)calls->rows * d.push.n[0];
         vk_emit(build, &d);

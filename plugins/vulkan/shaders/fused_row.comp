@@ -8,7 +8,7 @@
 #include "math.glsl"
 
 /* ADD or GATE, RMSNORM and QUANTIZE of rows, whichever of them follow each other: a workgroup keeps its row in registers,
- * four numbers in each. All that the operations write by themselves is written.
+ * four numbers in each. What they write by themselves is written unless nobody else reads it.
  * n: 0 columns, 1 columns of q, 2 activation of GATE. f: 0 and 1 as in ADD, 2 epsilon. */
 #include "row.glsl"
 
@@ -16,6 +16,8 @@ layout(constant_id = 1) const uint first = 0; /* 0 neither, 1 ADD, 2 GATE */
 layout(constant_id = 2) const uint normalised = 0;
 layout(constant_id = 3) const uint quantised = 0;
 layout(constant_id = 4) const uint pieces = 1; /* fours of an invocation */
+layout(constant_id = 5) const uint first_written = 0;
+layout(constant_id = 6) const uint norm_written = 0;
 
 layout(set = 0, binding = 1, std430) buffer result_first { vec4 s[]; };
 layout(set = 0, binding = 2, std430) buffer input_a { vec4 a[]; };
@@ -66,7 +68,7 @@ void main()
                 v[k] = vec4(0.0);
                 if (i < fours) {
                         v[k] = first_of(at + i);
-                        if (first != 0)
+                        if (first_written != 0)
                                 s[at + i] = v[k];
                 }
                 sum += dot(v[k], v[k]);
@@ -79,7 +81,8 @@ void main()
 
                         if (i < fours) {
                                 v[k] = v[k] * factor * w[push.rest[4] / 4 + i];
-                                y[at + i] = v[k];
+                                if (norm_written != 0)
+                                        y[at + i] = v[k];
                         }
                 }
         }
