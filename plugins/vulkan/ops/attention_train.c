@@ -5,8 +5,22 @@
 
 #define TILE 64u /* rows of a workgroup, in attention_tile.glsl */
 
+#define MATRIX_ROWS 192u     /* from here on; fewer, as the self-test has, are done in f32 */
+#define MATRIX_SHARED 49152u /* bytes */
+#define MATRIX_SIZE 128u     /* of a head */
+
 enum { Y, LSE, Q, K, V, FIRST };
 enum { DQ, DK, DV, BACK_Y, BACK_LSE, BACK_Q, BACK_K, BACK_V, BACK_FIRST, DY };
+
+/* Whether cooperative matrices of f16 do it: gradients bear the rounding, as they bear that of bf16. */
+static bool by_matrix(const struct vk_call *call)
+{
+        uint32_t size = (uint32_t)call->op->i[0];
+
+        return call->features->matrix_float16 && call->features->subgroup &&
+               call->features->subgroup_size == 32 && call->limits->shared >= MATRIX_SHARED &&
+               call->rows >= MATRIX_ROWS && size % 16 == 0 && size <= MATRIX_SIZE;
+}
 
 static void set_shape(
                 struct vk_dispatch *d, const struct vk_call *call, uint32_t columns, uint32_t key_columns)
@@ -14,7 +28,8 @@ static void set_shape(
         uint32_t size = (uint32_t)call->op->i[0];
 
         d->constant[0] = size;
-        d->n_constants = 1;
+        d->constant[1] = size <= 64 ? 64 : 32; /* rows of a step, in attention_matrix.glsl */
+        d->n_constants = by_matrix(call) ? 2 : 1;
         d->push.n[0] = columns;
         d->push.n[1] = key_columns;
         d->push.n[2] = columns / size;
@@ -25,7 +40,8 @@ static void set_shape(
 
 void vk_op_attention_train(struct vk_build *build, const struct vk_call *call)
 {
-        struct vk_dispatch d = vk_dispatch(call, VK_SHADER_ATTENTION_TRAIN);
+        struct vk_dispatch d = vk_dispatch(call,
+                        by_matrix(call) ? VK_SHADER_ATTENTION_TRAIN_MATRIX : VK_SHADER_ATTENTION_TRAIN);
 
         set_shape(&d, call, call->operand[Q].columns, call->operand[K].columns);
         vk_emit(build, &d);
@@ -54,13 +70,17 @@ static void emit_delta(struct vk_build *build, const struct vk_call *call, const
 void vk_op_attention_train_backward(struct vk_build *build, const struct vk_call *call)
 {
         const struct vk_operand *o = call->operand;
-        uint64_t delta_bytes = 4ull * call->rows * (o[DY].columns / (uint32_t)call->op->i[0]);
+        uint64_t delta_bytes = 8ull * call->rows * (o[DY].columns / (uint32_t)call->op->i[0]);
+        static const enum vk_shader shaders[2][2] = {
+                { VK_SHADER_ATTENTION_TRAIN_BACKWARD_QUERY, VK_SHADER_ATTENTION_TRAIN_BACKWARD_KEY },
+                { VK_SHADER_ATTENTION_TRAIN_BACKWARD_QUERY_MATRIX,
+                                VK_SHADER_ATTENTION_TRAIN_BACKWARD_KEY_MATRIX },
+        };
         const struct qvf_value *delta = vk_scratch(build, 0, delta_bytes);
 
         emit_delta(build, call, delta, delta_bytes);
         for (int keys = 0; keys < 2; keys++) {
-                struct vk_dispatch d = vk_dispatch(call, keys ? VK_SHADER_ATTENTION_TRAIN_BACKWARD_KEY
-                                                              : VK_SHADER_ATTENTION_TRAIN_BACKWARD_QUERY);
+                struct vk_dispatch d = vk_dispatch(call, shaders[by_matrix(call)][keys]);
                 const int inputs[] = { BACK_LSE, BACK_Q, BACK_K, BACK_V, BACK_FIRST, DY };
 
                 set_shape(&d, call, o[BACK_Q].columns, o[BACK_K].columns);

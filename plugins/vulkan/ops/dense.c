@@ -10,7 +10,8 @@
 #define OUTER_SHARED 1024u /* numbers of x in shared memory */
 
 #define MATRIX_TILE 128u
-#define MATRIX_LEAST 64u         /* rows, words and columns that are worth it */
+#define MATRIX_LEAST 64u         /* rows and columns that are worth it */
+#define MATRIX_WORDS 1024u       /* a vocabulary of less (the self-test has such) is done in f32 */
 #define MATRIX_TILES_ENOUGH 256u /* workgroups */
 #define MATRIX_DEPTH_LEAST 512u  /* of K in a part */
 #define OUTER_WIDE_MOST 32u      /* as DEPTH_MOST, with four columns */
@@ -196,7 +197,7 @@ static void emit_matrix(struct vk_build *build, const struct vk_call *call, cons
 bool vk_dense_matrix(const struct vk_call *call, const struct vk_dense *p)
 {
         return p->coarse && call->features->matrix_float16 && call->features->subgroup_size == 32 && !p->s &&
-               p->rows >= MATRIX_LEAST && p->words >= MATRIX_LEAST && p->weight->columns >= MATRIX_LEAST &&
+               p->rows >= MATRIX_LEAST && p->words >= MATRIX_WORDS && p->weight->columns >= MATRIX_LEAST &&
                p->x_columns % 4 == 0 && p->words % 4 == 0 && p->weight->columns % 4 == 0 &&
                p->x->offset % 16 == 0;
 }

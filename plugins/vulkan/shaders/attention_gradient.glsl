@@ -8,7 +8,7 @@ layout(constant_id = 0) const uint SIZE = 64;
 
 layout(set = 0, binding = 1, std430) writeonly buffer gradient_1 { float out_1[]; }; /* dq or dk */
 layout(set = 0, binding = 2, std430) writeonly buffer gradient_2 { float out_2[]; }; /* dv */
-layout(set = 0, binding = 3, std430) readonly buffer gradient_delta { float delta[]; };
+layout(set = 0, binding = 3, std430) readonly buffer gradient_delta { vec2 delta[]; };
 layout(set = 0, binding = 4, std430) readonly buffer gradient_lse { float lse[]; };
 layout(set = 0, binding = 5, std430) readonly buffer gradient_q { float q[]; };
 layout(set = 0, binding = 6, std430) readonly buffer gradient_k { float k[]; };
@@ -46,5 +46,5 @@ vec2 gradient_pair(uint r, uint j, float score, float along_v)
         if (r >= rows || j > r || int(j) < first[r])
                 return vec2(0.0);
         p = exp(push.f[0] * score - lse[r * push.n[2] + head]);
-        return vec2(p, p * (along_v - delta[r * push.n[2] + head]));
+        return vec2(p, p * (along_v - delta[r * push.n[2] + head].x));
 }

@@ -1,0 +1,57 @@
+#version 450
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dq[r] = f0 Σ_j ds[r][j] k[j], 64 rows of one head by a workgroup. */
+#include "attention_gradient_matrix.glsl"
+
+void main()
+{
+        uint row0 = gl_WorkGroupID.x * TILE, head = gl_WorkGroupID.y, rows = qvf_rows();
+        uint key_column = head / (push.n[0] / push.n[1]) * SIZE, r = row0 + lane_row(), last = min(row0 + TILE, rows);
+        uint own = min(r, rows - 1);
+        float own_lse, own_delta, scale, weights[OF_LANE];
+        MATRIX_A queries[SIZE / 16], gradients[SIZE / 16];
+        MATRIX_SUM sums[SIZE / 16];
+        int from;
+
+        if (row0 >= rows)
+                return;
+        from = max(first[own], 0);
+        own_lse = lse[own * push.n[2] + head];
+        if (gl_LocalInvocationIndex == 0) {
+                bound = int(row0);
+                greatest = 0u;
+        }
+        barrier();
+        atomicMin(bound, from);
+        atomicMax(greatest, floatBitsToUint(delta[own * push.n[2] + head].y));
+        barrier();
+        scale = scale_for(greatest);
+        own_delta = delta[own * push.n[2] + head].x * scale;
+        STAGE(stage_1, q, row0, TILE, rows, push.n[0], head * SIZE, 1.0)
+        STAGE(stage_2, dy, row0, TILE, rows, push.n[0], head * SIZE, scale)
+        barrier();
+        LOAD_OWN(queries, stage_1)
+        LOAD_OWN(gradients, stage_2)
+        [[unroll]] for (uint d = 0; d < SIZE / 16; d++)
+                sums[d] = MATRIX_SUM(0.0);
+        for (uint j0 = uint(bound) / STEP * STEP; j0 < last; j0 += STEP) {
+                barrier();
+                STAGE(stage_1, k, j0, STEP, rows, push.n[1], key_column, 1.0)
+                STAGE(stage_2, v, j0, STEP, rows, push.n[1], key_column, 1.0)
+                barrier();
+                SCORES(queries, stage_1)
+                [[unroll]] for (uint i = 0; i < OF_LANE; i++) {
+                        uint j = j0 + lane_column(i);
+                        float score = push.f[0] * scores[lane_row() * SCORE_PITCH + lane_column(i)];
+
+                        weights[i] = j <= r && int(j) >= from && r < rows ? exp(min(score - own_lse, 0.0)) : 0.0;
+                }
+                subgroupBarrier();
+                SCORES(gradients, stage_2)
+                [[unroll]] for (uint i = 0; i < OF_LANE; i++)
+                        weights[i] *= scores[lane_row() * SCORE_PITCH + lane_column(i)] - own_delta;
+                PUT_WEIGHTS(weights)
+                ADD_PRODUCT(sums, stage_1)
+        }
+        STORE(sums, out_1, row0, rows, push.n[0], head * SIZE, push.f[0] / scale)
+}
