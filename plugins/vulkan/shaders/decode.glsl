@@ -10,11 +10,10 @@
 #ifdef DOT
 #extension GL_EXT_integer_dot_product : require
 #endif
-#define SUBGROUP
 #include "qvf.glsl"
 #include "math.glsl"
-#include "row.glsl"
 
+layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint P1 = 0;         /* the layout of the matrices: pack.h */
 layout(constant_id = 2) const uint gates = 0;
 layout(constant_id = 3) const uint normalises = 0;
@@ -66,54 +65,74 @@ uint codes_of(vec4 numbers, float factor)
 
 int codes_sum; /* of the whole row: weights are codes less 1 */
 
-/* Fills q and codes_sum; returns the row's scale. */
+shared float sums[32], largests[32];
+shared int codes_sums[32];
+
+/* Fills q and codes_sum; returns the row's scale. All loads come first. */
 float make_row()
 {
         uint own = gl_LocalInvocationID.x, fours = push.n[0] / 4;
-        vec4 v[PIECES];
-        float sum = 0.0, largest = 1e-5, factor;
+        vec4 v[PIECES], u[PIECES], w[PIECES];
+        float sum = 0.0, largest = 0.0, factor;
         int codes = 0;
 
         for (uint k = 0; k < PIECES; k++) {
-                uint i = k * gl_WorkGroupSize.x + own;
+                uint i = min(k * gl_WorkGroupSize.x + own, fours - 1), at = push.rest[6] + 4 * i;
 
-                v[k] = vec4(0.0);
-                if (i < fours) {
-                        v[k] = a[i];
-                        if (gates != 0) {
-                                vec4 u = b[i];
-
-                                v[k] = vec4(gate(v[k].x, u.x), gate(v[k].y, u.y), gate(v[k].z, u.z), gate(v[k].w, u.w));
-                        }
-                }
+                v[k] = a[i];
+                if (gates != 0)
+                        u[k] = b[i];
+                if (normalises != 0)
+                        w[k] = vec4(norm[at], norm[at + 1], norm[at + 2], norm[at + 3]);
+        }
+        for (uint k = 0; k < PIECES; k++) {
+                if (gates != 0)
+                        v[k] = vec4(gate(v[k].x, u[k].x), gate(v[k].y, u[k].y), gate(v[k].z, u[k].z), gate(v[k].w, u[k].w));
+                if (k * gl_WorkGroupSize.x + own >= fours)
+                        v[k] = vec4(0.0);
                 sum += dot(v[k], v[k]);
         }
         if (normalises != 0) {
-                factor = row_inverse_root(row_sum(sum) / float(push.n[0]) + uintBitsToFloat(push.n[4]));
-                for (uint k = 0; k < PIECES; k++) {
-                        uint i = k * gl_WorkGroupSize.x + own, at = push.rest[6] + 4 * i;
-
-                        if (i < fours)
-                                v[k] = v[k] * factor * vec4(norm[at], norm[at + 1], norm[at + 2], norm[at + 3]);
-                }
+                sum = subgroupAdd(sum);
+                if (subgroupElect())
+                        sums[gl_SubgroupID] = sum;
+                barrier();
+                sum = 0.0;
+                for (uint i = 0; i < gl_NumSubgroups; i++)
+                        sum += sums[i];
+                sum = sum / float(push.n[0]) + uintBitsToFloat(push.n[4]);
+                factor = inversesqrt(sum);
+                factor *= fma(-0.5 * sum * factor, factor, 1.5);
+                for (uint k = 0; k < PIECES; k++)
+                        v[k] = v[k] * factor * w[k];
         }
         for (uint k = 0; k < PIECES; k++) {
                 vec4 size = abs(v[k]);
 
                 largest = max(largest, max(max(size.x, size.y), max(size.z, size.w)));
         }
-        largest = row_max(largest);
+        largest = subgroupMax(largest);
+        if (subgroupElect())
+                largests[gl_SubgroupID] = largest;
+        barrier();
+        largest = 1e-5;
+        for (uint i = 0; i < gl_NumSubgroups; i++)
+                largest = max(largest, largests[i]);
         factor = qvf_divide(127.0, largest);
         for (uint k = 0; k < PIECES; k++) {
-                uint i = k * gl_WorkGroupSize.x + own;
+                uint i = k * gl_WorkGroupSize.x + own, four = codes_of(v[k], factor);
 
-                if (i < fours) {
-                        q[i] = codes_of(v[k], factor);
-                        codes += four_products(q[i], 0x01010101u);
-                }
+                if (i < fours)
+                        q[i] = four;
+                codes += four_products(four, 0x01010101u); /* of zeros where there is nothing */
         }
-        codes_sum = int(row_sum(float(codes))); /* below 2²⁴: exact in float, in any order */
+        codes = subgroupAdd(codes);
+        if (subgroupElect())
+                codes_sums[gl_SubgroupID] = codes;
         barrier();
+        codes_sum = 0;
+        for (uint i = 0; i < gl_NumSubgroups; i++)
+                codes_sum += codes_sums[i];
         return qvf_divide(largest, 127.0);
 }
 

@@ -61,28 +61,25 @@ float qvf_scale_sum(float scale, float row_scale, int sum)
         return y;
 }
 
+/* a - q · b, exact where q is close to a / b. */
+float qvf_remainder(float a, float q, float b)
+{
+        vec2 p = qvf_two_product(q, b);
+        precise float rest = (a - p.x) - p.y;
+
+        return rest;
+}
+
 /* a / b correctly rounded, for positive normal numbers with a normal quotient: a driver's own division may be off by
  * two units in the last place, and a quantised integer with it. */
 float qvf_divide(float a, float b)
 {
-        precise float q = a / b;
-        vec2 p = qvf_two_product(q, b);
-        precise float nearly = q + ((a - p.x) - p.y) / b; /* at most one unit off now */
-        uint best = floatBitsToUint(nearly);
-        precise float least = -1.0;
+        precise float near = a / b;
+        precise float q = near + qvf_remainder(a, near, b) / b; /* right but for ties that are none */
+        float rest = qvf_remainder(a, q, b);
+        float other = uintBitsToFloat(floatBitsToUint(q) + (rest < 0.0 ? 0xffffffffu : 1u));
 
-        for (int step = -1; step <= 1; step++) { /* the candidate with the smallest exact remainder */
-                uint bits = floatBitsToUint(nearly) + uint(step);
-
-                p = qvf_two_product(uintBitsToFloat(bits), b);
-                precise float remainder = abs((a - p.x) - p.y);
-
-                if (least < 0.0 || remainder < least) {
-                        least = remainder;
-                        best = bits;
-                }
-        }
-        return uintBitsToFloat(best);
+        return abs(qvf_remainder(a, other, b)) < abs(rest) ? other : q;
 }
 
 #endif
