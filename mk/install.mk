@@ -42,6 +42,11 @@ $(eval $(call installs,755,$(PLUGINDIR),$(PLUGINS)))
 $(eval $(call installs,644,$(PREFIX)/include/qvf,$(wildcard include/qvf/*.h)))
 $(eval $(call installs,644,$(DATADIR)/doc/qvf,$(wildcard LICENSE NOTICE README.md CHANGELOG.md docs/*.md)))
 $(eval $(call installs,644,$(DATADIR)/qvf,$(wildcard config/qvfd.yaml)))
+$(eval $(call installs,644,$(DATADIR)/doc/qvf/schemas,$(wildcard docs/schemas/*.json)))
+$(eval $(call installs,644,$(DATADIR)/doc/qvf/examples,$(wildcard examples/*.c examples/*.py)))
+$(eval $(call installs,644,$(DATADIR)/bash-completion/completions,ctl/completions/qvfctl.bash))
+$(eval $(call installs,644,$(DATADIR)/zsh/site-functions,ctl/completions/_qvfctl))
+$(eval $(call installs,644,$(DATADIR)/fish/vendor_completions.d,ctl/completions/qvfctl.fish))
 $(eval $(call installs,644,$(DATADIR)/qvf/models,$(wildcard models/*.gguf models/*.md models/LICENSE*)))
 $(foreach s,1 5 7 8,$(eval $(call installs,644,$(DATADIR)/man/man$(s),$(filter %.$(s),$(filter $(MAN_PAGES),$(ALL))))))
 
@@ -61,6 +66,6 @@ install: all
 ## make uninstall       remove what install put there
 uninstall:
 	$(foreach f,$(INSTALLED),$(Q)rm -f '$(DESTDIR)$(f)'$(newline)$(if ,,	))
-	$(Q)for folder in $(foreach d,$(PLUGINDIR) $(LIBEXECDIR) $(LIBDIR)/qvf $(PREFIX)/include/qvf $(DATADIR)/doc/qvf \
+	$(Q)for folder in $(foreach d,$(PLUGINDIR) $(LIBEXECDIR) $(LIBDIR)/qvf $(PREFIX)/include/qvf $(DATADIR)/doc/qvf/schemas $(DATADIR)/doc/qvf/examples $(DATADIR)/doc/qvf \
 		$(DATADIR)/qvf/models $(DATADIR)/qvf,'$(DESTDIR)$(d)'); do \
 		[ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done
