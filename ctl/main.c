@@ -88,21 +88,44 @@ static const struct bench_verb *find_verb(int argc, char **argv, int *ret_words)
         return found;
 }
 
+/* A second word that is no verb of a first one that is: "models ad". */
+static const char *near_second_word(const char *first, const char *word)
+{
+        size_t length = strlen(first);
+        const char *nearest = NULL;
+        unsigned least = 3;
+
+        for (size_t i = 0; i < QVF_ARRAY_LENGTH(verbs); i++) {
+                const char *name = verbs[i]->name;
+
+                if (strncmp(name, first, length) != 0 || name[length] != ' ')
+                        continue;
+                if (bench_distance(word, name + length + 1) < least) {
+                        least = bench_distance(word, name + length + 1);
+                        nearest = name;
+                }
+        }
+        return nearest;
+}
+
 /* The verb whose name looks most like what was written: both words together, or the first one alone. */
 static const char *nearest_verb(int argc, char **argv)
 {
-        const char *nearest = NULL;
+        bool two_words = argc > 2 && argv[2][0] != '-';
+        const char *nearest = two_words ? near_second_word(argv[1], argv[2]) : NULL;
         unsigned least = 4;
         char both[64];
 
-        snprintf(both, sizeof(both), "%s %s", argv[1], argc > 2 ? argv[2] : "");
+        if (nearest)
+                return nearest;
+        snprintf(both, sizeof(both), "%s %s", argv[1], two_words ? argv[2] : "");
         for (size_t i = 0; i < QVF_ARRAY_LENGTH(verbs); i++) {
                 const char *name = verbs[i]->name;
                 bool two = strchr(name, ' ') != NULL;
-                unsigned distance = bench_distance(two ? both : argv[1], name);
                 size_t length = strlen(argv[1]);
+                unsigned distance = bench_distance(two ? both : argv[1], name);
 
-                if (two && argc > 2 && argv[2][0] == '-')
+                if (two && !two_words)
                         continue;
                 if (!two && length >= 2 && strncmp(argv[1], name, length) == 0)
                         distance = 0;
@@ -131,18 +154,6 @@ static int unknown_verb(int argc, char **argv)
         else
                 fprintf(stderr, "qvfctl: there is no verb '%s'; qvfctl --help lists them\n", word.text);
         return CTL_USAGE;
-}
-
-/* A second word that is no verb of a first one that is: "models ad". */
-static const char *near_second_word(const struct bench_verb *verb, const char *word)
-{
-        size_t length = strlen(verb->name);
-
-        for (size_t i = 0; i < QVF_ARRAY_LENGTH(verbs); i++)
-                if (strncmp(verbs[i]->name, verb->name, length) == 0 && verbs[i]->name[length] == ' ' &&
-                                bench_distance(word, verbs[i]->name + length + 1) < 3)
-                        return verbs[i]->name;
-        return NULL;
 }
 
 static int tell_failure(const struct bench_verb *verb, int r, const struct qvf_error *error)
@@ -188,7 +199,7 @@ static int run_verb(const struct bench_verb *verb, int argc, char **argv)
                 ctl_context()->json = ((const struct ctl_common *)options)->json;
                 r = verb->run(options, &error);
         } else if (argc > 1 && argv[1][0] != '-') {
-                near = near_second_word(verb, argv[1]);
+                near = near_second_word(verb->name, argv[1]);
                 if (near)
                         qvf_error_set(&error, r, "there is no verb '%s %s'; did you mean '%s'?", verb->name,
                                         argv[1], near);

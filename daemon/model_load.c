@@ -94,12 +94,21 @@ static int cache_folder(struct qvfd *service)
         return openat(service->store.root, "cache", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* One worker answers and trains: where a job waits for it, the smaller number holds. */
+static unsigned threads_of(const struct qvfd_worker *worker)
+{
+        const struct qvf_activity_verdict *verdict = worker->service->watch.verdict.activity;
+        unsigned answers = verdict[QVF_INFERENCE].threads, training = verdict[QVF_TRAINING].threads;
+
+        if (training == 0 || !qvfd_train_uses(worker))
+                return answers;
+        return answers == 0 || training < answers ? training : answers;
+}
+
 static void load(struct qvfd_worker *worker, int file)
 {
         struct qvfd *service = worker->service;
-        const struct qvf_verdict *verdict = &service->watch.verdict;
         _cleanup_close_ int cache = cache_folder(service);
-        unsigned threads = verdict->activity[QVF_INFERENCE].threads;
         sd_bus_message *message = NULL;
         int r = qvfd_worker_message(worker, "Load", &message);
 
@@ -112,7 +121,7 @@ static void load(struct qvfd_worker *worker, int file)
         if (r >= 0)
                 r = qvfd_append_string(message, "device", worker->device->id);
         if (r >= 0)
-                r = qvfd_append_u32(message, "threads", threads);
+                r = qvfd_append_u32(message, "threads", threads_of(worker));
         if (r >= 0)
                 r = qvfd_append_u64(message, "memory", memory_limit(service));
         if (r >= 0)

@@ -24,11 +24,12 @@ static char *folder_of(const struct qvfd_options *options)
                                : qvf_config_folder(options->user || options->address);
 }
 
-static bool is_folder(const char *path)
+/* The default place may be missing; one that somebody named must be there. */
+static bool is_folder(const struct qvfd_options *options, const char *path)
 {
         struct stat status;
 
-        return stat(path, &status) < 0 || S_ISDIR(status.st_mode);
+        return stat(path, &status) < 0 ? !options->config : S_ISDIR(status.st_mode);
 }
 
 int qvfd_config_read(
@@ -38,8 +39,8 @@ int qvfd_config_read(
 
         if (!path)
                 return qvf_error_set(error, -ENOMEM, "no memory");
-        return is_folder(path) ? qvf_config_load_folder(path, ret_config, error)
-                               : qvf_config_load_file(path, ret_config, error);
+        return is_folder(options, path) ? qvf_config_load_folder(path, ret_config, error)
+                                        : qvf_config_load_file(path, ret_config, error);
 }
 
 static void set_error(struct qvfd *service, const char *text)
@@ -106,7 +107,7 @@ int qvfd_append_config_files(struct qvfd *service, sd_bus_message *message)
 
         if (r < 0 || !path)
                 return r < 0 ? r : -ENOMEM;
-        if (!is_folder(path)) {
+        if (!is_folder(&service->options, path)) {
                 r = sd_bus_message_append(message, "s", path);
                 return r < 0 ? r : sd_bus_message_close_container(message);
         }

@@ -36,14 +36,14 @@ $(eval $(call module,daemon/policy,json-c))
 $(eval $(call module,daemon/config,yaml-0.1))
 $(eval $(call module,daemon/sensors,))
 
+# Programs that only other programs of the project start.
+LIBEXECDIR := $(PREFIX)/libexec/qvf
 # The rest of the daemon: what lies in daemon/ itself.
 daemon_SOURCES := $(sort $(wildcard daemon/*.c))
 daemon_OBJECTS := $(call objects,$(daemon_SOURCES))
 $(daemon_OBJECTS): PACKAGES := json-c libsystemd yaml-0.1
 $(eval $(call archive,$(BUILD)/libqvfd.a,$(filter-out %/main.o,$(daemon_OBJECTS))))
 DEPS += $(BUILD)/daemon/main.d
-# Programs that only other programs of the project start.
-LIBEXECDIR := $(PREFIX)/libexec/qvf
 $(daemon_OBJECTS): $(BUILD)/paths
 $(daemon_OBJECTS): PATH_FLAGS := -DQVF_LIBEXEC_DIR='"$(LIBEXECDIR)"'
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "engine/conformance/conformance.h"
 #include "worker/engine_private.h"
 
@@ -144,12 +145,10 @@ bool engine_numbers_wrong(struct worker_engine *engine, const struct qvf_error *
 {
         struct qvf_error found = { 0 };
         uint64_t digest;
-        char text[2200];
-
         if (engine_self_test(engine, &digest, &found) == 0)
                 return false;
-        snprintf(text, sizeof(text), "%s; %s", error->text, found.text);
-        engine_fail(engine, WORKER_WRONG_NUMBERS, text);
+        qvf_log(QVF_LOG_ERROR, "%s", error->text);
+        engine_fail(engine, WORKER_WRONG_NUMBERS, found.text);
         return true;
 }
 

@@ -43,7 +43,6 @@ struct qvf_workers_config {
 struct qvf_store_config {
         double model_size_most_bytes, adapter_size_most_bytes, data_size_most_bytes;
         double keep_jobs_s; /* an ended job is forgotten after it; its adapter stays */
-        double checkpoint_every_s;
 };
 
 struct qvf_config {

@@ -99,7 +99,8 @@ static const struct qvf_key activity_keys[] = {
                         .initial = { "100%", "100%" },
                         .text = "The share of the time in which it computes; it rests in between." },
         { "threads", QVF_KEY_COUNT, AT(threads), 1, 1024, "auto", 0, .initial = { "auto", "auto" },
-                        .text = "How many processors it may use at a time." },
+                        .text = "How many processors it may use at a time; a model that is already loaded "
+                                "keeps the number that it was loaded with." },
         { "minimum_run", QVF_KEY_NUMBER, QVF_UNIT_DURATION, AT(minimum_run_s), 0, DAY,
                         .initial = { "1min", "0s" },
                         .text = "Load by others and CPU pressure stop it only when it has run for so long, "
@@ -174,9 +175,6 @@ static const struct qvf_key store_keys[] = {
         { "keep_jobs", QVF_KEY_NUMBER, QVF_UNIT_DURATION, AT(keep_jobs_s), 0, 3650 * DAY, "none", INFINITY,
                         .initial = { "30d" },
                         .text = "How long the record of a job that has ended is kept; its adapter stays." },
-        { "checkpoint_every", QVF_KEY_NUMBER, QVF_UNIT_DURATION, AT(checkpoint_every_s), 1, DAY,
-                        .initial = { "5min" },
-                        .text = "How much work a power cut may cost: a job is saved so often." },
 };
 
 #undef AT

@@ -272,10 +272,7 @@ int qvf_sensors_describe(struct qvf_sensors *sensors, struct qvf_text *text)
                         const char *more;
                 } lines[] = {
                         { "last use", &now.idle_s, QVF_UNIT_DURATION, now.idle_source },
-                        { "battery", &now.battery_percent, QVF_UNIT_PERCENT,
-                                        now.charging.value > 0 ? "charging"
-                                        : now.mains.value > 0  ? "on mains"
-                                                               : "discharging" },
+                        { "battery", &now.battery_percent, QVF_UNIT_PERCENT, "" },
                         { "energy meter", &now.energy_j, QVF_UNIT_ENERGY, now.energy_source },
                         { "memory available", &now.memory_available_bytes, QVF_UNIT_BYTES, "" },
                         { "memory pressure", &now.memory_pressure_percent, QVF_UNIT_PERCENT, "" },
@@ -291,7 +288,10 @@ int qvf_sensors_describe(struct qvf_sensors *sensors, struct qvf_text *text)
                                         lines[i].what, lines[i].reading, lines[i].unit, lines[i].more, text);
         }
         if (r == 0)
-                r = qvf_text_appendf(text, "power profile: %s\nnetwork: %s\n",
+                r = qvf_text_appendf(text, "power: %s\npower profile: %s\nnetwork: %s\n",
+                                now.charging.value > 0 ? "mains, charging or full"
+                                : now.mains.value > 0  ? "mains, not charging"
+                                                       : "battery",
                                 now.power_profile[0] ? now.power_profile : "unknown",
                                 !now.metered.known      ? "unknown"
                                 : now.metered.value > 0 ? "metered"

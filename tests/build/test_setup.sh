@@ -69,12 +69,12 @@ try 'apk' with_apk
 
 nothing_lacks() {
 	manager apt-get
-	for command in make ld find cmp awk timeout scdoc glslc dbus-daemon script; do
+	for command in make ld find cmp awk timeout scdoc glslc dbus-daemon script umockdev-run; do
 		command_says "$command" :
 	done
 	: >"$scratch/installed"
 	run deps
-	rm -f "$bin/make" "$bin/ld" "$bin/find" "$bin/cmp" "$bin/awk" "$bin/timeout" "$bin/scdoc" "$bin/glslc" "$bin/dbus-daemon" "$bin/script"
+	rm -f "$bin/make" "$bin/ld" "$bin/find" "$bin/cmp" "$bin/awk" "$bin/timeout" "$bin/scdoc" "$bin/glslc" "$bin/dbus-daemon" "$bin/script" "$bin/umockdev-run"
 	[ ! -e "$asked" ]
 }
 try 'where everything is there, no package manager is asked' nothing_lacks

@@ -503,7 +503,20 @@ START_TEST(hostile_files_are_only_unknown)
 }
 END_TEST
 
-int main(void)
+/* For test_umockdev.sh: the sensors of this machine, as qvfctl doctor would show them. */
+static int describe(void)
+{
+        _cleanup_text_ struct qvf_text text = { 0 };
+        struct qvf_error error = { 0 };
+
+        if (qvf_sensors_new(NULL, -1, &sensors, &error) < 0 || qvf_sensors_describe(sensors, &text) < 0)
+                return EXIT_FAILURE;
+        fputs(qvf_text_string(&text), stdout);
+        qvf_sensors_free(sensors);
+        return EXIT_SUCCESS;
+}
+
+int main(int n, char **arguments)
 {
         Suite *suite = suite_create("sensors");
         TCase *tcase = tcase_create("sensors");
@@ -516,6 +529,8 @@ int main(void)
                 the_machine_itself_can_be_read, hostile_files_are_only_unknown };
         int failed;
 
+        if (n == 2 && strcmp(arguments[1], "describe") == 0)
+                return describe();
         tcase_add_loop_test(tcase, mains_by_systemds_rule, 0, (int)QVF_ARRAY_LENGTH(supplies));
         for (size_t i = 0; i < QVF_ARRAY_LENGTH(tests); i++)
                 tcase_add_test(tcase, tests[i]);
