@@ -78,11 +78,19 @@ void main()
                                 [[unroll]] for (uint d = 0; d < 8; d++)
                                         sums[i * NB + j] += a[2 * i + d / 4][d % 4] * b[8 * j + d];
         }
+        /* Each lane keeps one number, so that neighbours are stored together: results may stand in the host's memory. */
+        float own = 0.0;
+
         [[unroll]] for (uint i = 0; i < RB * NB; i++) {
                 float sum = subgroupAdd(sums[i]);
-                uint m = m0 + i / NB, n = n0 + i % NB;
 
-                if (gl_SubgroupInvocationID == i % gl_SubgroupSize && m < rows && n < push.n[1])
-                        dense_store(m, n, sum);
+                if (gl_SubgroupInvocationID == i)
+                        own = sum;
+                else if (i >= gl_SubgroupSize && gl_SubgroupInvocationID == 0 && m0 + i / NB < rows && n0 + i % NB < push.n[1])
+                        dense_store(m0 + i / NB, n0 + i % NB, sum);
         }
+        uint m = m0 + gl_SubgroupInvocationID / NB, n = n0 + gl_SubgroupInvocationID % NB;
+
+        if (gl_SubgroupInvocationID < RB * NB && m < rows && n < push.n[1])
+                dense_store(m, n, own);
 }
