@@ -16,6 +16,8 @@
 #define MATRIX_DEPTH_LEAST 512u  /* of K in a part */
 #define OUTER_WIDE_MOST 32u      /* as DEPTH_MOST, with four columns */
 #define LANES_INVOCATIONS 128u
+#define VECTOR_NUMBERS 4u /* of matmul_vector.comp by a subgroup */
+#define VECTOR_DEPTH 2u
 #define GROUPS_IN_A_ROW 32768u
 #define PARTS_SLOT 2u          /* of scratch memory */
 #define GRADIENT_SCALE 0x1p14f /* a probability is at most 1: what f16 holds of it then goes down to 4e-12 */
@@ -196,10 +198,11 @@ static void emit_matrix(struct vk_build *build, const struct vk_call *call, cons
 
 bool vk_dense_matrix(const struct vk_call *call, const struct vk_dense *p)
 {
-        return p->coarse && call->features->matrix_float16 && call->features->subgroup_size == 32 && !p->s &&
-               p->rows >= MATRIX_LEAST && p->words >= MATRIX_WORDS && p->weight->columns >= MATRIX_LEAST &&
-               p->x_columns % 4 == 0 && p->words % 4 == 0 && p->weight->columns % 4 == 0 &&
-               p->x->offset % 16 == 0;
+        return p->coarse && call->features->matrix_float16 && call->features->subgroup &&
+               call->features->subgroup_size == 32 && !p->s && p->rows >= MATRIX_LEAST &&
+               p->words >= MATRIX_WORDS && p->weight->columns >= MATRIX_LEAST &&
+               p->weight->columns % 4 == 0 && p->x_columns % 4 == 0 && p->y_columns % 4 == 0 &&
+               p->x->offset % 16 == 0 && p->y->offset % 16 == 0;
 }
 
 /* One workgroup for each of `tasks`, in two dimensions. */
@@ -246,6 +249,28 @@ static bool emit_lanes(struct vk_build *build, const struct vk_call *call, const
         return true;
 }
 
+/* One row by a matrix of F16: bound by memory alone. */
+static bool emit_vector(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
+{
+        const struct vk_dense *p = piece->product;
+        uint32_t lanes = call->features->subgroup_size;
+        const uint32_t constants[] = { VECTOR_NUMBERS, VECTOR_DEPTH, LANES_INVOCATIONS, lanes };
+        struct vk_dispatch d;
+
+        if (piece->m != 1 || p->transposed || !call->features->subgroup || lanes > LANES_INVOCATIONS ||
+                        LANES_INVOCATIONS % lanes || p->weight->dtype != QVF_F16 || piece->k % 8 ||
+                        p->weight->value->offset % 16 || p->x->offset % 16)
+                return false;
+        d = dispatch_of(call, piece);
+        d.shader = VK_SHADER_MATMUL_VECTOR;
+        for (unsigned i = 0; i < 4; i++)
+                d.constant[1 + i] = constants[i];
+        d.n_constants = 5;
+        share_out(&d, vk_div_up(piece->n, VECTOR_NUMBERS * (LANES_INVOCATIONS / lanes)));
+        vk_emit(build, &d);
+        return true;
+}
+
 /* As emit_outer(), four columns at a time. */
 static bool emit_outer_wide(struct vk_build *build, const struct vk_call *call, const struct piece *piece)
 {
@@ -274,7 +299,7 @@ static void emit_piece(struct vk_build *build, const struct vk_call *call, const
                 if (!emit_outer_wide(build, call, piece))
                         emit_outer(build, call, piece);
         } else if (piece->m <= FEW_ROWS || piece->n <= NARROW) {
-                if (!emit_lanes(build, call, piece))
+                if (!emit_vector(build, call, piece) && !emit_lanes(build, call, piece))
                         emit_dot(build, call, piece);
         } else {
                 emit_tiles(build, call, piece);

@@ -10,6 +10,7 @@ enum { REDUCE = 1, STORE = 2, DIFFERENTIATE = 4, WANTS_BEST = 8 }; /* as in head
 #define STATE_BYTES 16u                   /* of a row */
 #define LOGITS_BYTES ((uint64_t)64 << 20) /* that are worth having at once */
 #define TILE 128u
+#define ALIGNED 32u /* numbers of a row of these */
 
 struct part { /* of the work: these rows, these words, and where their logits stand */
         uint32_t row, rows, word, words;
@@ -129,19 +130,19 @@ void vk_op_head_loss(struct vk_build *build, const struct vk_call *call)
 
         if (chunk > words)
                 chunk = words;
-        part.stride = chunk;
+        part.stride = vk_div_up(chunk, ALIGNED) * ALIGNED;
         part.rows = call->rows;
         part.words = chunk;
         product = logits_of(call, &part);
         if (vk_dense_matrix(call, &product)) { /* tiles are large: more rows at once than a CPU wants */
-                uint64_t most = LOGITS_BYTES / (4ull * chunk) / TILE * TILE;
+                uint64_t most = LOGITS_BYTES / (4ull * part.stride) / TILE * TILE;
                 uint64_t wanted = vk_div_up(call->rows, TILE) * TILE;
 
-                most = most < wanted ? most : wanted;
-                if (most > rows) {
-                        rows = (uint32_t)most;
-                        part.logits = vk_scratch(build, 1, (uint64_t)rows * chunk * 4);
-                }
+                rows = (uint32_t)(most < wanted ? most : wanted);
+                rows = rows ? rows : TILE;
+                part.logits = vk_scratch(build, 1, (uint64_t)rows * part.stride * 4);
+        } else {
+                part.stride = (uint32_t)call->op->i[1];
         }
         part.states = vk_scratch(build, 0, (uint64_t)call->rows * STATE_BYTES);
         for (part.row = 0; part.row < call->rows; part.row += rows) {

@@ -4,8 +4,8 @@
 #include "qvf.glsl"
 #include "attention_matrix.glsl"
 
-layout(set = 0, binding = 1, std430) writeonly buffer gradient_1 { float out_1[]; }; /* dq or dk */
-layout(set = 0, binding = 2, std430) writeonly buffer gradient_2 { float out_2[]; }; /* dv */
+layout(set = 0, binding = 1, std430) writeonly buffer gradient_1 { vec4 out_1[]; }; /* dq or dk */
+layout(set = 0, binding = 2, std430) writeonly buffer gradient_2 { vec4 out_2[]; }; /* dv */
 layout(set = 0, binding = 3, std430) readonly buffer gradient_delta { vec2 delta[]; };
 layout(set = 0, binding = 4, std430) readonly buffer gradient_lse { float lse[]; };
 layout(set = 0, binding = 5, std430) readonly buffer gradient_q { vec4 q[]; };

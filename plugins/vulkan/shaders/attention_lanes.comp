@@ -38,10 +38,11 @@ const uint TURNS = KV_BLOCK / ABREAST;
 const float SCORE_NONE = -3.0e38;
 
 shared float found[SUBGROUPS * (SIZE + 2)];
+shared float shares[SUBGROUPS]; /* what their sums are multiplied by */
 
-#define EIGHT_OF(type, words, words4, at, eight) \
+#define EIGHT_OF(type, words, packed, words4, at, eight) \
         if (type == CACHE_F16) { \
-                uvec4 four = words4[(at) / 8]; \
+                uvec4 four = packed; \
 \
                 [[unroll]] for (uint i = 0; i < 4; i++) { \
                         vec2 two = unpackHalf2x16(four[i]); \
@@ -64,13 +65,17 @@ struct state {
 void add_block(inout state now, float query[8], uint first_cell, uint low, uint high, uint column)
 {
         uint own = gl_SubgroupInvocationID / OF_A_CELL;
+        uvec4 halves[TURNS];
         float scores[TURNS], largest = SCORE_NONE, shrink, eight[8];
 
+        if (VALUE_TYPE == CACHE_F16) /* on their way before the scores need them */
+                [[unroll]] for (uint turn = 0; turn < TURNS; turn++)
+                        halves[turn] = values4[((first_cell + turn * ABREAST + own) * push.n[1] + column) / 8];
         [[unroll]] for (uint turn = 0; turn < TURNS; turn++) {
                 uint i = turn * ABREAST + own, at = (first_cell + i) * push.n[1] + column;
                 float sum = 0.0;
 
-                EIGHT_OF(KEY_TYPE, keys, keys4, at, eight)
+                EIGHT_OF(KEY_TYPE, keys, keys4[(at) / 8], keys4, at, eight)
                 [[unroll]] for (uint d = 0; d < 8; d++)
                         sum += eight[d] * query[d];
                 [[unroll]] for (uint step_ = 1; step_ < OF_A_CELL; step_ *= 2)
@@ -88,7 +93,7 @@ void add_block(inout state now, float query[8], uint first_cell, uint low, uint 
                 uint at = (first_cell + turn * ABREAST + own) * push.n[1] + column;
                 float weight = scores[turn] == SCORE_NONE ? 0.0 : qvf_exp(scores[turn] - largest);
 
-                EIGHT_OF(VALUE_TYPE, values, values4, at, eight)
+                EIGHT_OF(VALUE_TYPE, values, halves[turn], values4, at, eight)
                 now.total += weight;
                 [[unroll]] for (uint d = 0; d < 8; d++)
                         now.sums[d] += weight == 0.0 ? 0.0 : weight * eight[d];
@@ -149,15 +154,19 @@ void main()
         barrier();
         for (uint s = 0; s < SUBGROUPS; s++)
                 largest = max(largest, found[s * (SIZE + 2)]);
+        if (gl_LocalInvocationIndex < SUBGROUPS) {
+                uint base = gl_LocalInvocationIndex * (SIZE + 2);
+
+                shares[gl_LocalInvocationIndex] = found[base + 1] == 0.0 ? 0.0 : qvf_exp(found[base] - largest);
+        }
+        barrier();
         for (uint s = 0; s < SUBGROUPS; s++)
-                total += found[s * (SIZE + 2) + 1] == 0.0 ? 0.0
-                                                          : found[s * (SIZE + 2) + 1] * qvf_exp(found[s * (SIZE + 2)] - largest);
+                total += found[s * (SIZE + 2) + 1] * shares[s];
         for (uint d = gl_LocalInvocationIndex; d < SIZE; d += THREADS) {
                 float sum = 0.0;
 
                 for (uint s = 0; s < SUBGROUPS; s++)
-                        if (found[s * (SIZE + 2) + 1] != 0.0)
-                                sum += found[s * (SIZE + 2) + 2 + d] * qvf_exp(found[s * (SIZE + 2)] - largest);
+                        sum += found[s * (SIZE + 2) + 2 + d] * shares[s];
                 if (push.n[6] > 1)
                         y[(at + part) * (SIZE + 2) + 2 + d] = sum;
                 else

@@ -16,15 +16,15 @@ layout(constant_id = 0) const uint SIZE = 64;
 layout(constant_id = 1) const uint STEP = 64;
 
 #define TILE 64u
-#define OF_LANE (STEP / 2)       /* scores of a lane */
+#define OF_LANE (STEP / 2)       /* scores of a lane: four, the next four are the neighbour's, and so on */
 #define PITCH4 (SIZE / 8 + 1)    /* of a staged row of f16, in uvec4 */
-#define SCORE_PITCH (STEP + 4)   /* of a row of scores, in words */
+#define SCORE_PITCH (STEP / 4 + 2) /* of a row of scores, in vec4: so that 8 lanes meet all banks */
 
 #define MATRIX_A coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseA>
 #define MATRIX_B coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseB>
 #define MATRIX_SUM coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUseAccumulator>
 
-shared float scores[TILE * SCORE_PITCH];
+shared vec4 scores[TILE * SCORE_PITCH];
 
 uint lane_row() /* of the workgroup's 64 */
 {
@@ -33,7 +33,12 @@ uint lane_row() /* of the workgroup's 64 */
 
 uint lane_column(uint i) /* of its score i */
 {
-        return gl_SubgroupInvocationID % 2 * OF_LANE + i;
+        return i / 4 * 8 + gl_SubgroupInvocationID % 2 * 4 + i % 4;
+}
+
+vec4 lane_scores(uint i) /* its scores i to i + 3 */
+{
+        return scores[lane_row() * SCORE_PITCH + i / 4 * 2 + gl_SubgroupInvocationID % 2];
 }
 
 uint pack_half(float a, float b)
@@ -71,7 +76,7 @@ uint pack_half(float a, float b)
                         coopMatLoad(b, other, 16 * n * PITCH4 + 2 * d, PITCH4, gl_CooperativeMatrixLayoutColumnMajor); \
                         sum = coopMatMulAdd(own[d], b, sum); \
                 } \
-                coopMatStore(sum, scores, gl_SubgroupID * 16 * SCORE_PITCH + 16 * n, SCORE_PITCH, \
+                coopMatStore(sum, scores, gl_SubgroupID * 16 * SCORE_PITCH + 4 * n, SCORE_PITCH, \
                                 gl_CooperativeMatrixLayoutRowMajor); \
         } \
         subgroupMemoryBarrierShared(); \
@@ -80,9 +85,16 @@ uint pack_half(float a, float b)
 /* The lane's numbers become f16 where its scores stood. */
 #define PUT_WEIGHTS(weights) \
         subgroupBarrier(); \
-        [[unroll]] for (uint i = 0; i < OF_LANE / 2; i++) \
-                scores[lane_row() * SCORE_PITCH + lane_column(0) / 2 + i] = \
-                                uintBitsToFloat(pack_half(weights[2 * i], weights[2 * i + 1])); \
+        [[unroll]] for (uint i = 0; i < OF_LANE; i += 4) { \
+                uint at = lane_row() * SCORE_PITCH + i / 4; \
+                vec2 two = uintBitsToFloat(uvec2(pack_half(weights[i], weights[i + 1]), \
+                                pack_half(weights[i + 2], weights[i + 3]))); \
+\
+                if (gl_SubgroupInvocationID % 2 == 0) \
+                        scores[at].xy = two; \
+                else \
+                        scores[at].zw = two; \
+        } \
         subgroupMemoryBarrierShared(); \
         subgroupBarrier();
 
@@ -91,7 +103,7 @@ uint pack_half(float a, float b)
         [[unroll]] for (uint n = 0; n < STEP / 16; n++) { \
                 MATRIX_A a; \
 \
-                coopMatLoad(a, scores, gl_SubgroupID * 16 * SCORE_PITCH + 8 * n, SCORE_PITCH, \
+                coopMatLoad(a, scores, gl_SubgroupID * 16 * SCORE_PITCH + 2 * n, SCORE_PITCH, \
                                 gl_CooperativeMatrixLayoutRowMajor); \
                 [[unroll]] for (uint d = 0; d < SIZE / 16; d++) { \
                         MATRIX_B b; \
@@ -109,11 +121,11 @@ uint pack_half(float a, float b)
                                 gl_CooperativeMatrixLayoutRowMajor); \
                 subgroupMemoryBarrierShared(); \
                 subgroupBarrier(); \
-                [[unroll]] for (uint i = 0; i < 8; i++) { \
-                        uint at = gl_SubgroupInvocationID + 32 * i, row = gl_SubgroupID * 16 + at / 16; \
+                [[unroll]] for (uint i = 0; i < 2; i++) { \
+                        uint at = gl_SubgroupInvocationID + 32 * i, row = gl_SubgroupID * 16 + at / 4; \
 \
                         if ((row0) + row < (end)) \
-                                to[((row0) + row) * (stride) + (column) + 16 * d + at % 16] = \
-                                                scores[row * SCORE_PITCH + at % 16] * (factor); \
+                                to[(((row0) + row) * (stride) + (column)) / 4 + 4 * d + at % 4] = \
+                                                scores[row * SCORE_PITCH + at % 4] * (factor); \
                 } \
         }

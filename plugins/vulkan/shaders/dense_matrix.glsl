@@ -58,6 +58,12 @@ uvec4 fetch_x(uint m, uint k, float scale)
                         a = x4[at] * scale;
                 if (k + 4 < k_end)
                         b = x4[at + 1] * scale;
+                if (k + 8 > k_end) { /* what stands behind a row may be anything */
+                        uvec4 places = uvec4(k, k + 1, k + 2, k + 3);
+
+                        a = mix(vec4(0.0), a, lessThan(places, uvec4(k_end)));
+                        b = mix(vec4(0.0), b, lessThan(places + 4, uvec4(k_end)));
+                }
         }
         return uvec4(packHalf2x16(a.xy), packHalf2x16(a.zw), packHalf2x16(b.xy), packHalf2x16(b.zw));
 }

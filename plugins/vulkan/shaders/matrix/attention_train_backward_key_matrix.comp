@@ -10,6 +10,8 @@ void main()
 {
         uint key0 = gl_WorkGroupID.x * TILE, key_head = gl_WorkGroupID.y, rows = qvf_rows(), t = gl_LocalInvocationIndex;
         uint group = push.n[0] / push.n[1], j = key0 + lane_row(), last;
+        uint own_greatest = 0u;
+        int own_last = -1;
         float scale, weights[OF_LANE], slopes[OF_LANE];
         MATRIX_A keys[SIZE / 16], values[SIZE / 16];
         MATRIX_SUM key_sums[SIZE / 16], value_sums[SIZE / 16];
@@ -23,10 +25,12 @@ void main()
         barrier();
         for (uint r = key0 + t; r < rows; r += 128)
                 if (first[r] < int(key0 + TILE)) {
-                        atomicMax(bound, int(r));
+                        own_last = int(r);
                         for (uint head = key_head * group; head < (key_head + 1) * group; head++)
-                                atomicMax(greatest, floatBitsToUint(delta[r * push.n[2] + head].y));
+                                own_greatest = max(own_greatest, floatBitsToUint(delta[r * push.n[2] + head].y));
                 }
+        atomicMax(bound, own_last);
+        atomicMax(greatest, own_greatest);
         STAGE(stage_1, k, key0, TILE, rows, push.n[1], key_head * SIZE, 1.0)
         STAGE(stage_2, v, key0, TILE, rows, push.n[1], key_head * SIZE, 1.0)
         barrier();
@@ -52,14 +56,14 @@ void main()
                         SCORES(keys, stage_1)
                         [[unroll]] for (uint i = 0; i < OF_LANE; i++) {
                                 uint c = lane_column(i);
-                                float score = push.f[0] * scores[lane_row() * SCORE_PITCH + c];
+                                float score = push.f[0] * lane_scores(i)[i % 4];
 
                                 weights[i] = j <= row0 + c && int(j) >= step_first[c] ? exp(min(score - step_lse[c], 0.0)) : 0.0;
                         }
                         subgroupBarrier();
                         SCORES(values, stage_2)
                         [[unroll]] for (uint i = 0; i < OF_LANE; i++)
-                                slopes[i] = weights[i] * (scores[lane_row() * SCORE_PITCH + lane_column(i)] - step_delta[lane_column(i)]);
+                                slopes[i] = weights[i] * (lane_scores(i)[i % 4] - step_delta[lane_column(i)]);
                         PUT_WEIGHTS(weights)
                         ADD_PRODUCT(value_sums, stage_2)
                         PUT_WEIGHTS(slopes)

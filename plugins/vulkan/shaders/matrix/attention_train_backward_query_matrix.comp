@@ -42,14 +42,14 @@ void main()
                 SCORES(queries, stage_1)
                 [[unroll]] for (uint i = 0; i < OF_LANE; i++) {
                         uint j = j0 + lane_column(i);
-                        float score = push.f[0] * scores[lane_row() * SCORE_PITCH + lane_column(i)];
+                        float score = push.f[0] * lane_scores(i)[i % 4];
 
                         weights[i] = j <= r && int(j) >= from && r < rows ? exp(min(score - own_lse, 0.0)) : 0.0;
                 }
                 subgroupBarrier();
                 SCORES(gradients, stage_2)
                 [[unroll]] for (uint i = 0; i < OF_LANE; i++)
-                        weights[i] *= scores[lane_row() * SCORE_PITCH + lane_column(i)] - own_delta;
+                        weights[i] *= lane_scores(i)[i % 4] - own_delta;
                 PUT_WEIGHTS(weights)
                 ADD_PRODUCT(sums, stage_1)
         }

@@ -5,7 +5,7 @@
 #include "qvf.glsl"
 #include "attention_matrix.glsl"
 
-layout(set = 0, binding = 1, std430) writeonly buffer train_y { float y[]; };
+layout(set = 0, binding = 1, std430) writeonly buffer train_y { vec4 y[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer train_lse { float lse[]; };
 layout(set = 0, binding = 3, std430) readonly buffer train_q { vec4 q[]; };
 layout(set = 0, binding = 4, std430) readonly buffer train_k { vec4 k[]; };
@@ -46,7 +46,7 @@ void main()
                 [[unroll]] for (uint i = 0; i < OF_LANE; i++) {
                         uint j = j0 + lane_column(i);
 
-                        weights[i] = j <= r && int(j) >= from ? push.f[0] * scores[lane_row() * SCORE_PITCH + lane_column(i)]
+                        weights[i] = j <= r && int(j) >= from ? push.f[0] * lane_scores(i)[i % 4]
                                                               : SCORE_NONE;
                         largest = max(largest, weights[i]);
                 }
@@ -69,7 +69,7 @@ void main()
                 SCORES(queries, keys)
                 [[unroll]] for (uint i = 0; i < OF_LANE; i++) {
                         uint j = j0 + lane_column(i);
-                        float score = push.f[0] * scores[lane_row() * SCORE_PITCH + lane_column(i)];
+                        float score = push.f[0] * lane_scores(i)[i % 4];
 
                         weights[i] = j <= r && int(j) >= from ? exp(min(score - own_lse, 0.0)) : 0.0;
                 }
