@@ -46,7 +46,10 @@ $(eval $(call plugin,vulkan,vulkan glslc,$(sort $(wildcard plugins/vulkan/*.c pl
 $(vulkan_OUT)/%.o: LEVEL_FLAGS := -I$(BUILD)
 $(filter $(vulkan_OUT)/%,$(vulkan_OBJECTS)): $(vulkan_OUT)/shader_list.h
 
-## shaders-matrix: compile shaders/matrix/ again into the SPIR-V that is committed (needs a glslc of 2025)
+## shaders-matrix: compile shaders/matrix/ again into the SPIR-V that is committed (needs a glslc of 2025).
+# Integer dot products are also found on devices with Vulkan 1.1; matrices are not.
 .PHONY: shaders-matrix
 shaders-matrix:
-	$(Q)for f in $(vulkan_DIR)/matrix/*.comp; do $(vulkan_GLSLC) --target-env=vulkan1.3 -o $${f%.comp}.spv $$f || exit 1; done
+	$(Q)for f in $(vulkan_DIR)/matrix/*.comp; do \
+		case $$f in *_dot.comp) env=vulkan1.1 ;; *) env=vulkan1.3 ;; esac; \
+		$(vulkan_GLSLC) --target-env=$$env -o $${f%.comp}.spv $$f || exit 1; done

@@ -7,11 +7,15 @@
 #include "plugins/vulkan/ops/ternary.h"
 #include "plugins/vulkan/pack.h"
 
-#define GROUPS_WANTED 120u        /* about as many as a large GPU has cores: for tiles of 64 x 64 and less */
+#define SMALL (64u * 80u)         /* a tile up to this */
+#define GROUPS_WANTED 120u        /* about as many as a large GPU has cores: for small tiles */
 #define LARGE_WANTED 240u         /* larger ones: more, or the last round leaves too many cores idle */
-#define SCRATCH_BYTES (16u << 20) /* of f16 gradients at a time, */
+#define SCRATCH_BYTES (64u << 20) /* of f16 gradients at a time, */
 #define ROWS_LEAST 1024u          /* unless these rows are more */
-#define MATRIX 16u                /* rows and columns of a matrix of sums */
+#define VECTOR_ROWS 4u            /* up to these the vector kernel is faster */
+#define FORWARD_SPEED 64u         /* times as fast as multiplications one by one */
+#define BACKWARD_SPEED 32u
+#define MATRIX 16u /* rows and columns of a matrix of sums */
 
 struct tiling {
         uint32_t m, n, k; /* of a workgroup's tile: rows of the result, columns of it, depth of a step */
@@ -22,29 +26,31 @@ struct tiling {
 /* Largest first. Where P1 runs along a step it is a multiple of 160 columns: whole uvec4s of weights, whole matrices;
  * where it runs along the tile, of 80. */
 static const struct tiling forward_p2[] = {
-        { 128, 128, 128, 2, 4, 1 },
-        { 64, 64, 256, 2, 2, 2 },
+        { 128, 128, 128, 2, 2, 1 },
+        { 64, 64, 256, 2, 2, 1 },
         { 32, 64, 256, 1, 4, 2 },
         { 32, 32, 512, 1, 2, 4 },
         { 16, 32, 512, 1, 2, 4 },
         { 16, 16, 512, 1, 1, 8 },
 };
 static const struct tiling forward_p1[] = {
-        { 128, 128, 160, 2, 4, 1 },
-        { 64, 64, 320, 2, 2, 2 },
+        { 128, 128, 160, 2, 2, 1 },
+        { 64, 64, 320, 2, 2, 1 },
         { 32, 64, 320, 1, 4, 2 },
         { 32, 32, 640, 1, 2, 4 },
         { 16, 32, 640, 1, 2, 4 },
         { 16, 16, 640, 1, 1, 4 },
 };
 static const struct tiling backward_p2[] = {
-        { 64, 128, 64, 2, 4, 1 },
-        { 64, 64, 64, 2, 2, 2 },
+        { 128, 128, 64, 2, 2, 1 },
+        { 64, 128, 64, 2, 2, 1 },
+        { 64, 64, 128, 2, 2, 2 },
         { 32, 64, 128, 2, 1, 4 },
         { 16, 64, 128, 1, 1, 8 },
 };
 static const struct tiling backward_p1[] = {
-        { 128, 160, 64, 4, 2, 1 },
+        { 128, 160, 64, 2, 2, 1 },
+        { 64, 160, 64, 2, 2, 1 },
         { 64, 80, 64, 2, 1, 4 },
         { 32, 80, 128, 2, 1, 4 },
         { 16, 80, 128, 1, 1, 8 },
@@ -64,15 +70,15 @@ static bool fits(const struct vk_call *call, const struct tiling *t, uint32_t sh
 static uint32_t forward_shared(const struct tiling *t)
 {
         uint32_t tile = (t->m + t->n) * (t->k + 16);
-        uint32_t sums = t->wm * t->wn * t->wk * MATRIX * MATRIX * 4;
+        uint32_t sums = t->wm * t->wk * t->n * MATRIX * 4; /* a row of matrices of each subgroup */
 
-        return tile > sums ? tile : sums;
+        return (tile > sums ? tile : sums) + t->m * 8;
 }
 
 static uint32_t backward_shared(const struct tiling *t)
 {
         uint32_t tile = t->m * (t->k * 2 + 16) + t->k * (t->n * 2 + 16);
-        uint32_t sums = t->wm * t->wn * t->wk * MATRIX * MATRIX * 4;
+        uint32_t sums = t->wm * t->wk * t->n * MATRIX * 4; /* a row of matrices of each subgroup */
 
         return tile > sums ? tile : sums;
 }
@@ -89,8 +95,8 @@ static const struct tiling *choose(const struct vk_call *call, const struct tili
                 chosen = &list[i];
                 if ((rows > chosen->m / 2 || chosen->m == MATRIX) &&
                                 tiles(chosen, rows, columns) >=
-                                                (chosen->m * chosen->n > 64 * 64 ? LARGE_WANTED
-                                                                                 : GROUPS_WANTED))
+                                                (chosen->m * chosen->n > SMALL ? LARGE_WANTED
+                                                                               : GROUPS_WANTED))
                         break;
         }
         return chosen;
@@ -124,7 +130,7 @@ static void emit_forward(struct vk_build *build, const struct vk_call *call, con
         d.push.f[0] = o[3].value->scale;
         d.groups[0] = vk_div_up(o[3].rows, t->n);
         d.groups[1] = vk_div_up(rows, t->m);
-        d.cost = (uint64_t)rows * o[3].rows * o[1].columns / 8;
+        d.cost = (uint64_t)rows * o[3].rows * o[1].columns / FORWARD_SPEED;
         vk_emit(build, &d);
 }
 
@@ -136,8 +142,7 @@ bool vk_ternary_matrix(struct vk_build *build, const struct vk_call *call)
         const struct tiling *t;
 
         if (!call->features->matrix_int8 || !weight->packed || weight->block_scales ||
-                        call->rows <= VK_TERNARY_FEW_ROWS ||
-                        vk_ternary_rows_in_range(call, weight) < weight->rows)
+                        call->rows <= VECTOR_ROWS || vk_ternary_rows_in_range(call, weight) < weight->rows)
                 return false;
         t = weight->dtype == QVF_TQ2_0 ? choose(call, forward_p2, QVF_ARRAY_LENGTH(forward_p2),
                                                          forward_shared, call->rows, weight->rows)
@@ -165,7 +170,7 @@ static void emit_gradient(struct vk_build *build, const struct vk_call *call, co
         d.n_bind = 3;
         d.push.row0 = row;
         d.push.n[0] = call->operand[1].columns;
-        d.push.n[1] = vk_div_up(call->operand[1].columns, 8) * 4;
+        d.push.n[1] = vk_div_up(call->operand[1].columns, 8);
         d.groups[1] = vk_div_up(rows, 32768);
         d.groups[0] = vk_div_up(rows, d.groups[1]);
         d.cost = (uint64_t)rows * call->operand[1].columns * 4;
@@ -193,12 +198,12 @@ static void emit_backward(struct vk_build *build, const struct vk_call *call, co
         d.push.row0 = row;
         d.push.n[0] = o[2].rows;
         d.push.n[1] = width;
-        d.push.n[2] = vk_packed_row_words(o[2].dtype, o[2].columns) / 4;
+        d.push.n[2] = vk_packed_row_words(o[2].dtype, o[2].columns) / 2;
         d.push.n[3] = o[0].columns;
         d.push.f[0] = o[2].value->scale;
         d.groups[0] = vk_div_up(o[0].columns, t->n);
         d.groups[1] = vk_div_up(rows, t->m);
-        d.cost = (uint64_t)rows * o[2].rows * o[0].columns / 4;
+        d.cost = (uint64_t)rows * o[2].rows * o[0].columns / BACKWARD_SPEED;
         vk_emit(build, &d);
 }
 

@@ -6,6 +6,7 @@
 #extension GL_EXT_integer_dot_product : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #endif
+#extension GL_EXT_control_flow_attributes : require
 #ifndef PARTS
 #define PARTS 1
 #endif
@@ -83,46 +84,46 @@ void write(uint row, uint n, int sum)
 int sum[EACH * ROWS];
 int q_sum[ROWS];
 
-void add_word(uint codes[EACH], uint k, uint rows)
+void add_word(uint codes[EACH], uint k, uint last)
 {
-        for (uint r = 0u; r < ROWS; r++) {
-                uint four = q[push.rest[1] + min(r, rows - 1u) * (COLUMNS / 4u) + k];
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                uint four = q[push.rest[1] + min(r, last) * (COLUMNS / 4u) + k];
 
                 q_sum[r] += ternary_dot(four, 0x01010101u);
-                for (uint e = 0u; e < EACH; e++)
+                [[unroll]] for (uint e = 0u; e < EACH; e++)
                         sum[e * ROWS + r] += ternary_dot(four, codes[e]);
         }
 }
 
-void walk_p2(uint rows)
+void walk_p2(uint last)
 {
         uint words = COLUMNS / 16u;
 
         for (uint j = gl_LocalInvocationID.x; j < words; j += gl_WorkGroupSize.x) {
                 uint w[EACH];
 
-                for (uint e = 0u; e < EACH; e++)
+                [[unroll]] for (uint e = 0u; e < EACH; e++)
                         w[e] = word_of(min(first + e, part_rows() - 1u) * words + j);
-                for (uint r = 0u; r < ROWS; r++) {
-                        uvec4 sixteen = q4[push.rest[1] / 4u + min(r, rows - 1u) * words + j];
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                        uvec4 sixteen = q4[push.rest[1] / 4u + min(r, last) * words + j];
 
-                        for (uint i = 0u; i < 4u; i++) {
+                        [[unroll]] for (uint i = 0u; i < 4u; i++) {
                                 q_sum[r] += ternary_dot(sixteen[i], 0x01010101u);
-                                for (uint e = 0u; e < EACH; e++)
+                                [[unroll]] for (uint e = 0u; e < EACH; e++)
                                         sum[e * ROWS + r] += ternary_dot(sixteen[i], w[e] >> 2u * i & 0x03030303u);
                         }
                 }
         }
 }
 
-void walk_p1(uint rows)
+void walk_p1(uint last)
 {
         uint words = ternary_row_words(LAYOUT_P1, COLUMNS);
 
         for (uint j = gl_LocalInvocationID.x; j * 20u < COLUMNS; j += gl_WorkGroupSize.x) {
                 uint even[EACH], odd[EACH];
 
-                for (uint e = 0u; e < EACH; e++) {
+                [[unroll]] for (uint e = 0u; e < EACH; e++) {
                         uint w = word_of(min(first + e, part_rows() - 1u) * words + j);
 
                         even[e] = w & 0x00ff00ffu;
@@ -131,25 +132,25 @@ void walk_p1(uint rows)
                 for (uint i = 0u; i < 5u && 5u * j + i < COLUMNS / 4u; i++) {
                         uint codes[EACH];
 
-                        for (uint e = 0u; e < EACH; e++) {
+                        [[unroll]] for (uint e = 0u; e < EACH; e++) {
                                 codes[e] = ternary_first_digits(even[e], odd[e]);
                                 even[e] = even[e] * 3u & 0x00ff00ffu;
                                 odd[e] = odd[e] * 3u & 0x00ff00ffu;
                         }
-                        add_word(codes, 5u * j + i, rows);
+                        add_word(codes, 5u * j + i, last);
                 }
         }
 }
 
 /* As files have them; never in parts. */
-void walk_blocks(uint rows)
+void walk_blocks(uint last)
 {
         for (uint k = gl_LocalInvocationID.x; k < COLUMNS / 4u; k += gl_WorkGroupSize.x) {
                 uint codes[EACH];
 
-                for (uint e = 0u; e < EACH; e++)
+                [[unroll]] for (uint e = 0u; e < EACH; e++)
                         codes[e] = ternary_codes(LAYOUT, min(first + e, part_rows() - 1u), COLUMNS, k);
-                add_word(codes, k, rows);
+                add_word(codes, k, last);
         }
 }
 
@@ -164,8 +165,10 @@ void put(uint v, uint rows, int total_sum)
 void main()
 {
         uint rows = qvf_rows(), group = qvf_group(), lane = gl_LocalInvocationID.x;
+        uint last = min(ROWS, push.rows - push.row0) - 1u; /* of the rows that are there, in use or not: q need not wait
+                                                              for the number in use */
 
-        rows = min(ROWS, rows - min(rows, push.row0));
+        rows -= min(rows, push.row0);
         part = 0u;
 #if PARTS > 1
         while (part < uint(PARTS) - 1u && group >= (part_rows() + EACH - 1u) / EACH) {
@@ -174,27 +177,27 @@ void main()
         }
 #endif
         first = group * EACH;
-        if (rows == 0u || first >= part_rows())
+        if (first >= part_rows())
                 return;
-        for (uint v = 0u; v < EACH * ROWS; v++)
+        [[unroll]] for (uint v = 0u; v < EACH * ROWS; v++)
                 sum[v] = 0;
-        for (uint r = 0u; r < ROWS; r++)
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
                 q_sum[r] = 0;
         if (LAYOUT == LAYOUT_P2)
-                walk_p2(rows);
+                walk_p2(last);
         else if (LAYOUT == LAYOUT_P1)
-                walk_p1(rows);
+                walk_p1(last);
         else
-                walk_blocks(rows);
+                walk_blocks(last);
 #ifdef DOT
-        for (uint v = 0u; v < EACH * ROWS; v++) {
+        [[unroll]] for (uint v = 0u; v < EACH * ROWS; v++) {
                 int of_subgroup = subgroupAdd(sum[v] - q_sum[v % ROWS]);
 
                 if (subgroupElect())
                         sums[v * PARTIAL + gl_SubgroupID] = of_subgroup;
         }
 #else
-        for (uint v = 0u; v < EACH * ROWS; v++)
+        [[unroll]] for (uint v = 0u; v < EACH * ROWS; v++)
                 sums[v * PARTIAL + lane] = sum[v] - q_sum[v % ROWS];
 #endif
         barrier();

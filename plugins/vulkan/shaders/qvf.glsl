@@ -51,14 +51,19 @@ vec2 qvf_two_product(float a, float b)
         return vec2(p, low);
 }
 
-/* scale · row_scale · sum, rounded once, |sum| < 2²⁴. */
-float qvf_scale_sum(float scale, float row_scale, int sum)
+/* factor · sum, rounded once, |sum| < 2²⁴; factor is scale · row_scale by qvf_two_product(). */
+float qvf_scale_sum_by(vec2 factor, int sum)
 {
-        vec2 factor = qvf_two_product(scale, row_scale);
         vec2 product = qvf_two_product(factor.x, float(sum));
         precise float y = product.x + (product.y + factor.y * float(sum));
 
         return y;
+}
+
+/* scale · row_scale · sum, rounded once, |sum| < 2²⁴. */
+float qvf_scale_sum(float scale, float row_scale, int sum)
+{
+        return qvf_scale_sum_by(qvf_two_product(scale, row_scale), sum);
 }
 
 /* a - q · b, exact where q is close to a / b. */

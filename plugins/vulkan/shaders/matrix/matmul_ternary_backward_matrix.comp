@@ -22,11 +22,12 @@ layout(constant_id = 6) const uint WN = 4;
 layout(constant_id = 7) const uint WK = 1;
 
 layout(set = 0, binding = 1, std430) buffer gradient { float dx[]; };
+layout(set = 0, binding = 1, std430) buffer gradient4 { vec4 dx4[]; };
 layout(set = 0, binding = 2, std430) readonly buffer halves { uvec4 dy[]; };
-layout(set = 0, binding = 3, std430) readonly buffer weights { uvec4 w[]; };
+layout(set = 0, binding = 3, std430) readonly buffer weights { uvec2 w[]; };
 layout(set = 0, binding = 4, std430) readonly buffer factors { float factor[]; };
 
-/* push.n: rows of W, uvec4s of a row of dy, uvec4s of a row of W, columns of dx; f[0] the scale of W */
+/* push.n: rows of W, uvec4s of a row of dy, uvec2s of a row of W, columns of dx; f[0] the scale of W */
 
 #define MATRIX 16u
 #define SUMS (MATRIX * MATRIX)
@@ -35,18 +36,19 @@ const uint FM = BM / MATRIX / WM, FN = BN / MATRIX / WN; /* matrices of a subgro
 const uint STEPS = BK / MATRIX / WK;
 const uint DY_WIDTH = BK / 8u;                           /* uvec4s of a row of the tile: f16 */
 const uint DY_STRIDE = DY_WIDTH + 1u;                    /* so that rows begin in different banks */
-const uint W_COLUMNS = LAYOUT == 0u ? 64u : 80u;         /* in a packed uvec4 */
+const uint W_COLUMNS = LAYOUT == 0u ? 32u : 40u;         /* in a packed uvec2 */
 const uint W_WIDTH = BN / W_COLUMNS;
 const uint W_STRIDE = BN / 8u + 1u;
 const uint W_AT = BM * DY_STRIDE;
 const uint DY_LOADS = (BM * DY_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
 const uint W_LOADS = (BK * W_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
 const uint TILES = W_AT + BK * W_STRIDE;
-const uint STAGES = WM * WN * WK * SUMS / 4u;
+const uint STAGES = WM * WN * WK * FN * SUMS / 4u;
 
 shared uvec4 tile[TILES > STAGES ? TILES : STAGES];
 
-uvec4 next_dy[DY_LOADS], next_w[W_LOADS];
+uvec4 next_dy[DY_LOADS];
+uvec2 next_w[W_LOADS];
 
 void fetch(uint first_n, uint first_row, uint rows, uint column)
 {
@@ -60,8 +62,8 @@ void fetch(uint first_n, uint first_row, uint rows, uint column)
                 uint at = i * INVOCATIONS + gl_LocalInvocationID.x;
                 uint n = first_n + at / W_WIDTH, place = column / W_COLUMNS + at % W_WIDTH;
 
-                next_w[i] = n < push.n[0] && place < push.n[2] ? w[push.rest[2] / 4u + n * push.n[2] + place]
-                        : uvec4(LAYOUT == 0u ? 0x55555555u : 0x80808080u);
+                next_w[i] = n < push.n[0] && place < push.n[2] ? w[push.rest[2] / 2u + n * push.n[2] + place]
+                        : uvec2(LAYOUT == 0u ? 0x55555555u : 0x80808080u);
         }
 }
 
@@ -72,22 +74,22 @@ uint weights_of(uint codes)
 }
 
 /* Of each four columns the middle two change places: the order in which pairs come out of a word. */
-void spread_p2(uint at, uvec4 four)
+void spread_p2(uint at, uvec2 two)
 {
-        [[unroll]] for (uint j = 0u; j < 4u; j++) {
-                uint word = four[j];
+        [[unroll]] for (uint j = 0u; j < 2u; j++) {
+                uint word = two[j];
 
                 tile[at + 2u * j] = uvec4(weights_of(word), weights_of(word >> 8), weights_of(word >> 2), weights_of(word >> 10));
                 tile[at + 2u * j + 1u] = uvec4(weights_of(word >> 4), weights_of(word >> 12), weights_of(word >> 6), weights_of(word >> 14));
         }
 }
 
-void spread_p1(uint at, uvec4 four)
+void spread_p1(uint at, uvec2 two)
 {
-        uint words[40];
+        uint words[20];
 
-        [[unroll]] for (uint j = 0u; j < 4u; j++) {
-                uint even = four[j] & 0x00ff00ffu, odd = four[j] >> 8 & 0x00ff00ffu;
+        [[unroll]] for (uint j = 0u; j < 2u; j++) {
+                uint even = two[j] & 0x00ff00ffu, odd = two[j] >> 8 & 0x00ff00ffu;
 
                 [[unroll]] for (uint i = 0u; i < 5u; i++) {
                         even *= 3u;
@@ -98,7 +100,7 @@ void spread_p1(uint at, uvec4 four)
                         odd &= 0x00ff00ffu;
                 }
         }
-        [[unroll]] for (uint i = 0u; i < 10u; i++)
+        [[unroll]] for (uint i = 0u; i < 5u; i++)
                 tile[at + i] = uvec4(words[4u * i], words[4u * i + 1u], words[4u * i + 2u], words[4u * i + 3u]);
 }
 
@@ -121,6 +123,35 @@ void lay()
                 else
                         spread_p1(to, next_w[i]);
         }
+}
+
+/* For those who share sums: a subgroup by itself, or all. */
+void wait()
+{
+        if (WK > 1u) {
+                barrier();
+        } else {
+                subgroupMemoryBarrierShared();
+                subgroupBarrier();
+        }
+}
+
+/* Four numbers of dx. */
+void put(uint row, uint rows, uint c, vec4 all)
+{
+        uint at = push.rest[0] + row * push.n[3] + c;
+        bool accumulate = (push.flags & QVF_ACCUMULATE) != 0u;
+
+        if (row >= rows || c >= push.n[3])
+                return;
+        all *= push.f[0] * factor[push.rest[3] + row];
+        if ((push.n[3] | push.rest[0]) % 4u == 0u) {
+                dx4[at / 4u] = accumulate ? dx4[at / 4u] + all : all;
+                return;
+        }
+        [[unroll]] for (uint i = 0u; i < 4u; i++)
+                if (c + i < push.n[3])
+                        dx[at + i] = accumulate ? dx[at + i] + all[i] : all[i];
 }
 
 void main()
@@ -156,25 +187,18 @@ void main()
                 }
                 barrier();
         }
-        [[unroll]] for (uint i = 0u; i < FM * FN; i++) { /* all subgroups put one matrix each, then all scale and write */
-                coopMatStore(sum[i], tile, gl_SubgroupID * (SUMS / 4u), MATRIX / 4u, gl_CooperativeMatrixLayoutRowMajor);
-                barrier();
-                for (uint at = gl_LocalInvocationID.x; at < WM * WN * SUMS; at += INVOCATIONS) {
-                        uint matrix = at / SUMS, place = at % SUMS;
-                        uint row = first_row + (matrix / WN * FM + i / FN) * MATRIX + place / MATRIX;
-                        uint c = column + (matrix % WN * FN + i % FN) * MATRIX + (place % MATRIX & ~3u);
-                        uint from = at & ~3u | ((at & 1u) << 1) | (at >> 1 & 1u); /* back to their places */
-                        float all = 0.0;
+        [[unroll]] for (uint i = 0u; i < FM; i++) {
+                [[unroll]] for (uint j = 0u; j < FN; j++)
+                        coopMatStore(sum[i * FN + j], tile, gl_SubgroupID * (FN * SUMS / 4u) + j * (MATRIX / 4u), FN * MATRIX / 4u, gl_CooperativeMatrixLayoutRowMajor);
+                wait();
+                for (uint at = part * gl_SubgroupSize + gl_SubgroupInvocationID; at < FN * SUMS / 4u; at += WK * gl_SubgroupSize) {
+                        uint row = first_row + (wm * FM + i) * MATRIX + at / (FN * MATRIX / 4u);
+                        vec4 all = vec4(0.0);
 
-                        c += at & 3u;
                         [[unroll]] for (uint p = 0u; p < WK; p++)
-                                all += uintBitsToFloat(tile[(p * WM * WN * SUMS + from) / 4u][from % 4u]);
-                        if (row < rows && c < push.n[3]) {
-                                uint to = push.rest[0] + row * push.n[3] + c;
-
-                                dx[to] = ((push.flags & QVF_ACCUMULATE) != 0u ? dx[to] : 0.0) + push.f[0] * factor[row] * all;
-                        }
+                                all += uintBitsToFloat(tile[(p * WM * WN + within) * (FN * SUMS / 4u) + at]);
+                        put(row, rows, column + wn * FN * MATRIX + at % (FN * MATRIX / 4u) * 4u, all.xzyw); /* back to their places */
                 }
-                barrier();
+                wait();
         }
 }

@@ -22,6 +22,7 @@ layout(constant_id = 6) const uint WN = 4;
 layout(constant_id = 7) const uint WK = 1;
 
 layout(set = 0, binding = 1, std430) writeonly buffer result { float y[]; };
+layout(set = 0, binding = 1, std430) writeonly buffer result4 { vec4 y4[]; };
 layout(set = 0, binding = 2, std430) readonly buffer quantised { uvec4 q[]; };
 layout(set = 0, binding = 3, std430) readonly buffer scales { float scale[]; };
 layout(set = 0, binding = 4, std430) readonly buffer weights { uvec4 w[]; };
@@ -42,9 +43,10 @@ const uint STRIDE = Q_WIDTH + 1u;                        /* so that rows begin i
 const uint Q_LOADS = (BM * Q_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
 const uint W_LOADS = (BN * W_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
 const uint TILES = (BM + BN) * STRIDE;
-const uint STAGES = WM * WN * WK * SUMS / 4u;
+const uint STAGES = WM * WN * WK * FN * SUMS / 4u;
 
 shared uvec4 tile[TILES > STAGES ? TILES : STAGES];
+shared vec2 factor[BM]; /* of a row: the scale of W by that of q */
 
 uvec4 next_q[Q_LOADS], next_w[W_LOADS];
 
@@ -120,6 +122,34 @@ void lay()
         }
 }
 
+/* For those who share sums: a subgroup by itself, or all. */
+void wait()
+{
+        if (WK > 1u) {
+                barrier();
+        } else {
+                subgroupMemoryBarrierShared();
+                subgroupBarrier();
+        }
+}
+
+/* Four numbers of y. */
+void put(uint row, uint rows, uint n, vec2 by, ivec4 all)
+{
+        uint at = push.rest[0] + row * push.n[2] + push.n[3] + n;
+        vec4 four = vec4(qvf_scale_sum_by(by, all.x), qvf_scale_sum_by(by, all.y), qvf_scale_sum_by(by, all.z), qvf_scale_sum_by(by, all.w));
+
+        if (row >= rows || n >= push.n[1])
+                return;
+        if ((push.n[2] | push.rest[0] | push.n[3] | push.n[1]) % 4u == 0u) {
+                y4[at / 4u] = four;
+                return;
+        }
+        [[unroll]] for (uint i = 0u; i < 4u; i++)
+                if (n + i < push.n[1])
+                        y[at + i] = four[i];
+}
+
 void main()
 {
         uint rows = qvf_rows(), first_row = gl_WorkGroupID.y * BM, first_n = gl_WorkGroupID.x * BN;
@@ -133,6 +163,8 @@ void main()
         [[unroll]] for (uint i = 0u; i < FM * FN; i++)
                 sum[i] = coopmat<int, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>(0);
         fetch(0u, first_row, rows, first_n);
+        for (uint i = gl_LocalInvocationID.x; i < BM; i += INVOCATIONS)
+                factor[i] = qvf_two_product(push.f[0], scale[push.rest[2] + min(first_row + i, rows - 1u)]);
         for (uint column = 0u; column < push.n[0]; column += BK) {
                 lay();
                 barrier();
@@ -153,20 +185,18 @@ void main()
                 }
                 barrier();
         }
-        [[unroll]] for (uint i = 0u; i < FM * FN; i++) { /* all subgroups put one matrix each, then all scale and write */
-                coopMatStore(sum[i], tile, gl_SubgroupID * (SUMS / 4u), MATRIX_N / 4u, gl_CooperativeMatrixLayoutRowMajor);
-                barrier();
-                for (uint at = gl_LocalInvocationID.x; at < WM * WN * SUMS; at += INVOCATIONS) {
-                        uint matrix = at / SUMS, place = at % SUMS;
-                        uint row = first_row + (matrix / WN * FM + i / FN) * MATRIX_M + place / MATRIX_N;
-                        uint n = first_n + (matrix % WN * FN + i % FN) * MATRIX_N + place % MATRIX_N;
-                        int all = 0;
+        [[unroll]] for (uint i = 0u; i < FM; i++) {
+                [[unroll]] for (uint j = 0u; j < FN; j++)
+                        coopMatStore(sum[i * FN + j], tile, gl_SubgroupID * (FN * SUMS / 4u) + j * (MATRIX_N / 4u), FN * MATRIX_N / 4u, gl_CooperativeMatrixLayoutRowMajor);
+                wait();
+                for (uint at = part * gl_SubgroupSize + gl_SubgroupInvocationID; at < FN * SUMS / 4u; at += WK * gl_SubgroupSize) {
+                        uint row = (wm * FM + i) * MATRIX_M + at / (FN * MATRIX_N / 4u);
+                        ivec4 all = ivec4(0);
 
                         [[unroll]] for (uint p = 0u; p < WK; p++)
-                                all += int(tile[(p * WM * WN * SUMS + at) / 4u][at % 4u]);
-                        if (row < rows && n < push.n[1])
-                                y[push.rest[0] + row * push.n[2] + push.n[3] + n] = qvf_scale_sum(push.f[0], scale[push.rest[2] + row], all);
+                                all += ivec4(tile[(p * WM * WN + within) * (FN * SUMS / 4u) + at]);
+                        put(first_row + row, rows, first_n + wn * FN * MATRIX_N + at % (FN * MATRIX_N / 4u) * 4u, factor[row], all);
                 }
-                barrier();
+                wait();
         }
 }
