@@ -223,9 +223,10 @@ static int record(struct vk_build *self, const struct vk_dispatch *dispatch)
         r = bind(self, dispatch, &push, places, &n_places);
         if (r < 0)
                 return r;
-        order(self, places, n_places);
         vkCmdPushConstants(self->commands, vk_pipelines_layout(self->device->pipelines),
                         VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(push), &push);
+        /* Behind all state: a device that waits here has the dispatch ready. */
+        order(self, places, n_places);
         vkCmdDispatch(self->commands, dispatch->groups[0] ? dispatch->groups[0] : 1,
                         dispatch->groups[1] ? dispatch->groups[1] : 1,
                         dispatch->groups[2] ? dispatch->groups[2] : 1);
