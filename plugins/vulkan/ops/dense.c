@@ -16,6 +16,7 @@
 #define MATRIX_DEPTH_LEAST 512u  /* of K in a part */
 #define OUTER_WIDE_MOST 32u      /* as DEPTH_MOST, with four columns */
 #define LANES_INVOCATIONS 128u
+#define VECTOR_INVOCATIONS 256u
 #define VECTOR_NUMBERS 4u /* of matmul_vector.comp by a subgroup */
 #define VECTOR_DEPTH 2u
 #define GROUPS_IN_A_ROW 32768u
@@ -254,7 +255,9 @@ static bool emit_vector(struct vk_build *build, const struct vk_call *call, cons
 {
         const struct vk_dense *p = piece->product;
         uint32_t lanes = call->features->subgroup_size;
-        const uint32_t constants[] = { VECTOR_NUMBERS, VECTOR_DEPTH, LANES_INVOCATIONS, lanes };
+        uint32_t threads = call->limits->invocations < VECTOR_INVOCATIONS ? LANES_INVOCATIONS
+                                                                          : VECTOR_INVOCATIONS;
+        const uint32_t constants[] = { VECTOR_NUMBERS, VECTOR_DEPTH, threads, lanes };
         struct vk_dispatch d;
 
         if (piece->m != 1 || p->transposed || !call->features->subgroup || lanes > LANES_INVOCATIONS ||
@@ -266,7 +269,7 @@ static bool emit_vector(struct vk_build *build, const struct vk_call *call, cons
         for (unsigned i = 0; i < 4; i++)
                 d.constant[1 + i] = constants[i];
         d.n_constants = 5;
-        share_out(&d, vk_div_up(piece->n, VECTOR_NUMBERS * (LANES_INVOCATIONS / lanes)));
+        share_out(&d, vk_div_up(piece->n, VECTOR_NUMBERS * (threads / lanes)));
         vk_emit(build, &d);
         return true;
 }

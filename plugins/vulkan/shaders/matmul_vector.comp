@@ -22,12 +22,15 @@ layout(set = 0, binding = 3, std430) readonly buffer dense_w4
         uvec4 w4[];
 };
 
+/* The workgroup's results leave together: where they stand in the host's memory, each store is a packet on the bus. */
+shared float found[THREADS / LANES * NB];
+
 void main()
 {
         uint n0 = (qvf_group() * (THREADS / LANES) + gl_SubgroupID) * NB, width = push.n[2] / 8;
         float sums[NB];
 
-        if (dense_rows() == 0 || n0 >= push.n[1])
+        if (dense_rows() == 0)
                 return;
         [[unroll]] for (uint j = 0; j < NB; j++)
                 sums[j] = 0.0;
@@ -55,7 +58,12 @@ void main()
         [[unroll]] for (uint j = 0; j < NB; j++) {
                 float sum = subgroupAdd(sums[j]);
 
-                if (gl_SubgroupInvocationID == j && n0 + j < push.n[1])
-                        dense_store(0, n0 + j, sum);
+                if (gl_SubgroupInvocationID == j)
+                        found[gl_SubgroupID * NB + j] = sum;
         }
+        barrier();
+        uint n = qvf_group() * (THREADS / LANES) * NB + gl_LocalInvocationIndex;
+
+        if (gl_LocalInvocationIndex < THREADS / LANES * NB && n < push.n[1])
+                dense_store(0, n, found[gl_LocalInvocationIndex]);
 }
