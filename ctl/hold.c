@@ -95,7 +95,7 @@ static int run(const void *given, struct qvf_error *error)
         if (r != 0)
                 return r;
         if (qvf_call(ctl->client, "manager", "", "Hold", &reply, &failure, "sst",
-                            options->all ? "all" : "train", reason, seconds) < 0)
+                            options->all ? "all" : "training", reason, seconds) < 0)
                 return ctl_failed(error, &failure);
         id = qvf_value_unsigned(qvf_value_at(reply, 0));
         if (options->common.json) {

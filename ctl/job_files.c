@@ -208,6 +208,8 @@ static int run_plot(const void *given, struct qvf_error *error)
         snprintf(plot.title, sizeof(plot.title), "job %s: %s on %s", id, ctl_string(job, "Adapter"),
                         ctl_string(job, "Model"));
         r = open_file(ctl, id, "OpenMetrics", &fd, error);
+        if (r == CTL_NOT_FOUND) /* the job is there, as was just seen */
+                return qvf_error_set(error, CTL_NOTHING, "job %s has made no step yet", id);
         if (r == 0)
                 r = ctl_read_all(fd, METRICS_LIMIT, &metrics, &length, error);
         if (r == 0)

@@ -41,7 +41,7 @@ static int check_new_name(struct qvfd_call *call, const char *name, struct json_
 static void store(struct qvfd_work *work, unsigned file, struct json_object *info)
 {
         struct qvfd *service = work->service;
-        struct qvfd_adapter *adapter;
+        struct qvfd_adapter *adapter = NULL;
         struct qvf_error words = { 0 };
         sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
@@ -55,7 +55,7 @@ static void store(struct qvfd_work *work, unsigned file, struct json_object *inf
                                     ? -errno
                                     : qvfd_adapter_put(service, work->name, service->store.scratch,
                                                       work->file[file].name, info, &adapter, &words);
-        if (r < 0) {
+        if (r < 0 || !adapter) {
                 qvfd_fail_from(&error, r, &words);
                 qvfd_work_fail(work, error.name, error.message);
                 sd_bus_error_free(&error);

@@ -97,13 +97,6 @@ int qvfd_client_of(struct qvfd *service, sd_bus_message *message, struct qvfd_cl
         return 0;
 }
 
-void qvfd_client_release(struct qvfd_client *client)
-{
-        if (client->n_calls == 0 && client->n_requests == 0 && client->n_sessions == 0 &&
-                        client->n_holds == 0 && !client->connection->direct)
-                drop(client);
-}
-
 void qvfd_clients_drop(struct qvfd_connection *connection)
 {
         for (struct qvfd_client *c = connection->service->clients, *next; c; c = next) {

@@ -25,10 +25,9 @@ struct qvfd_client {
         struct qvfd_client *next;
 };
 
-/* The one that sent the message; it stays while anything is counted for it, or until it is dropped. */
+/* The one that sent the message; it stays until it leaves the bus or its connection ends, as what it asked for may be
+ * under way long after its call has been handled. */
 int qvfd_client_of(struct qvfd *service, sd_bus_message *message, struct qvfd_client **ret_client);
-/* Forgets a client for which nothing is counted. */
-void qvfd_client_release(struct qvfd_client *client);
 void qvfd_clients_drop(struct qvfd_connection *connection);
 unsigned qvfd_clients_count(const struct qvfd *service);
 

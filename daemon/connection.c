@@ -226,7 +226,11 @@ void qvfd_connection_close(struct qvfd_connection *connection)
         *link = connection->next;
         sd_event_source_disable_unref(connection->begin);
         sd_bus_detach_event(connection->bus);
-        sd_bus_flush_close_unref(connection->bus);
+        /* Flushing waits, and a client that reads nothing would let it wait for ever; a bus daemon always reads. */
+        if (connection->direct)
+                sd_bus_close_unref(connection->bus);
+        else
+                sd_bus_flush_close_unref(connection->bus);
         free(connection);
 }
 

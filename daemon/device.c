@@ -124,7 +124,7 @@ static void judge(struct qvfd_device *device)
         if (rank_in(&config->devices.exclude, device) < config->devices.exclude.n) {
                 state = "excluded";
                 snprintf(reason, sizeof(reason), "devices.exclude names it");
-        } else if (strcmp(device->self_test, "gone") == 0) {
+        } else if (device->gone) {
                 state = "gone";
                 snprintf(reason, sizeof(reason), "the last discovery did not see it");
         } else if (strcmp(device->self_test, "passed") != 0 && strcmp(device->self_test, "skipped") != 0) {
@@ -197,10 +197,12 @@ static void take_device(struct qvfd *service, const char *backend, struct json_o
                 set_text(&device->digest, digest);
         device->memory_bytes = qvfd_json_u64(found, "memory_bytes");
         device->buffer_bytes = qvfd_json_u64(found, "largest_buffer_bytes");
-        /* One that passed before is not measured again. */
-        if (strcmp(qvfd_json_string(found, "self_test"), "skipped") != 0 || is_new)
+        /* One whose driver was tested before is not tested again: what was found then holds. */
+        if (strcmp(qvfd_json_string(found, "self_test"), "skipped") != 0 || is_new) {
                 device->score = qvfd_json_number(found, "score", device->score);
-        set_text(&device->self_test, qvfd_json_string(found, "self_test"));
+                set_text(&device->self_test, qvfd_json_string(found, "self_test"));
+        }
+        device->gone = false;
         crashes_load(device, crashes);
         judge(device);
         if (is_new)
@@ -274,16 +276,16 @@ void qvfd_devices_load(struct qvfd *service)
                 take_all(service, record);
 }
 
-void qvfd_devices_take(struct qvfd *service, struct json_object *found)
+void qvfd_devices_take(struct qvfd *service, struct json_object *found, bool all)
 {
         QVFD_EACH(struct qvfd_device, device, service, QVFD_DEVICE)
-        device->seen = false;
+        device->seen = !all;
         take_all(service, found);
         QVFD_EACH(struct qvfd_device, device, service, QVFD_DEVICE)
         {
                 if (device->seen)
                         continue;
-                set_text(&device->self_test, "gone");
+                device->gone = true;
                 judge(device);
         }
         save(service);

@@ -22,13 +22,14 @@ struct qvfd_device {
         uint64_t last_crash_us;
         char *last_crash_reason;
         bool seen; /* in the discovery that is being read */
+        bool gone; /* not in the last one */
 };
 
 /* What the last run found, so that nothing waits for the first discovery. */
 void qvfd_devices_load(struct qvfd *service);
 void qvfd_devices_free(struct qvfd *service);
-/* Takes the JSON that a discovery printed. */
-void qvfd_devices_take(struct qvfd *service, struct json_object *found);
+/* Takes the JSON that a discovery printed; `all`: what it does not name is gone. */
+void qvfd_devices_take(struct qvfd *service, struct json_object *found, bool all);
 /* Looks at configuration and crashes anew: who is excluded, who has fallen back. */
 void qvfd_devices_judge(struct qvfd *service);
 /* The best that is ready; `device` and `backend` may be NULL or "". NULL: none. */

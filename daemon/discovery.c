@@ -24,6 +24,7 @@ struct qvfd_discovery {
         sd_event_source *end, *output, *timer;
         int fd;
         struct qvf_text text;
+        bool processors_only; /* the first of two: the slow ones must not keep the CPU from being used */
         sd_bus_message *waiting[WAITING_MOST];
         unsigned n_waiting;
 };
@@ -61,9 +62,12 @@ void qvfd_discovery_free(struct qvfd *service)
         service->discovery = NULL;
 }
 
+static int continue_with_all(struct qvfd_discovery *discovery);
+
 static void finish(struct qvfd_discovery *discovery, const char *failure)
 {
         struct qvfd *service = discovery->service;
+        bool go_on = discovery->processors_only && !service->stopping;
         _cleanup_json_ struct json_object *found = NULL;
 
         if (!failure) {
@@ -74,7 +78,11 @@ static void finish(struct qvfd_discovery *discovery, const char *failure)
         if (failure)
                 qvfd_notice(service, "warning", NULL, "%s", failure);
         else
-                qvfd_devices_take(service, found);
+                qvfd_devices_take(service, found, !discovery->processors_only);
+        if (go_on && continue_with_all(discovery) == 0) {
+                qvfd_pass_soon(service);
+                return;
+        }
         if (!service->ready) {
                 service->ready = true;
                 QVFD_CHANGED(&service->object, "Ready");
@@ -131,18 +139,18 @@ static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* Those that passed with the driver that they still have need no test again. */
+/* Those that were tested with the driver that they still have need no test again. */
 static unsigned list_skips(struct qvfd *service, const struct qvfd_device *again,
                 char skips[SKIPS_MOST][512], const char *arguments[])
 {
         unsigned n = 0, at = 0;
 
         arguments[at++] = "--discover";
+        if (service->discovery->processors_only)
+                arguments[at++] = "cpu";
         QVFD_EACH(struct qvfd_device, device, service, QVFD_DEVICE)
         {
-                if (device == again || n == SKIPS_MOST ||
-                                (strcmp(device->self_test, "passed") != 0 &&
-                                                strcmp(device->self_test, "skipped") != 0))
+                if (device == again || n == SKIPS_MOST)
                         continue;
                 snprintf(skips[n], 512, "%s:%s:%s", device->backend, device->id, device->driver);
                 arguments[at++] = "--skip";
@@ -155,7 +163,7 @@ static unsigned list_skips(struct qvfd *service, const struct qvfd_device *again
 static int start(struct qvfd_discovery *discovery, const struct qvfd_device *again, struct qvf_error *error)
 {
         struct qvfd *service = discovery->service;
-        const char *arguments[2 * SKIPS_MOST + 4];
+        const char *arguments[2 * SKIPS_MOST + 5];
         char(*skips)[512] = calloc(SKIPS_MOST, 512);
         _cleanup_free_ void *freed = skips;
         int output[2], r;
@@ -188,6 +196,23 @@ static int start(struct qvfd_discovery *discovery, const struct qvfd_device *aga
         return r < 0 ? qvf_error_set(error, r, "%s", strerror(-r)) : 0;
 }
 
+/* The same waiting callers, another process. */
+static int continue_with_all(struct qvfd_discovery *discovery)
+{
+        struct qvf_error error = { 0 };
+
+        discovery->end = sd_event_source_disable_unref(discovery->end);
+        discovery->output = sd_event_source_disable_unref(discovery->output);
+        discovery->timer = sd_event_source_disable_unref(discovery->timer);
+        qvfd_child_end(&discovery->child);
+        if (discovery->fd >= 0)
+                close(discovery->fd);
+        discovery->fd = -1;
+        qvf_text_clear(&discovery->text);
+        discovery->processors_only = false;
+        return start(discovery, NULL, &error);
+}
+
 int qvfd_discovery_start(struct qvfd *service, sd_bus_message *message, const struct qvfd_device *again)
 {
         struct qvfd_discovery *discovery = service->discovery;
@@ -202,6 +227,7 @@ int qvfd_discovery_start(struct qvfd *service, sd_bus_message *message, const st
                 discovery->child = QVFD_CHILD_NONE;
                 discovery->fd = -1;
                 discovery->text.limit = ANSWER_MOST;
+                discovery->processors_only = !service->objects[QVFD_DEVICE];
                 service->discovery = discovery;
                 r = start(discovery, again, &error);
         }

@@ -92,7 +92,6 @@ static int enter(struct qvfd *service, sd_bus_message *message, struct qvfd_obje
                                 CALLS_MOST);
         else
                 r = run(&call, authorised);
-        qvfd_client_release(call.client);
         return r;
 }
 

@@ -40,7 +40,6 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
         (void)source;
         (void)usec;
         end(service, hold);
-        qvfd_client_release(client);
         changed(service);
         return 0;
 }

@@ -77,12 +77,13 @@ void qvfd_hotplug_start(struct qvfd *service)
         if (!hotplug)
                 return;
         service->hotplug = hotplug;
-        r = sd_event_add_time_relative(service->event, &hotplug->timer, CLOCK_MONOTONIC, SETTLE_US, 0, on_settled, service);
+        r = sd_event_add_time_relative(
+                        service->event, &hotplug->timer, CLOCK_MONOTONIC, SETTLE_US, 0, on_settled, service);
         if (r >= 0)
                 r = sd_event_source_set_enabled(hotplug->timer, SD_EVENT_OFF);
         if (r >= 0 && watch_udev(service) < 0)
-                r = sd_event_add_inotify(service->event, &hotplug->nodes, "/dev/dri", IN_CREATE | IN_DELETE | IN_ONLYDIR,
-                                on_node, service);
+                r = sd_event_add_inotify(service->event, &hotplug->nodes, "/dev/dri",
+                                IN_CREATE | IN_DELETE | IN_ONLYDIR, on_node, service);
         if (r < 0)
                 qvf_log(QVF_LOG_DEBUG, "devices that come and go are not seen: %s", strerror(-r));
 }

@@ -152,7 +152,7 @@ static void begin(struct qvfd_work *work)
                 fill(job, work, id);
                 r = publish(work, id, job, &words);
         }
-        if (r < 0) {
+        if (r < 0 || !job) {
                 if (job)
                         qvfd_job_free(job);
                 qvfd_fail_from(&error, r, &words);

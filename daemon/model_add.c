@@ -53,7 +53,7 @@ static void on_described(struct qvfd_work *work, struct json_object *info)
                         work->file[0].name, info, &words);
         if (r == 0)
                 r = qvfd_model_new(service, work->name, info, &model);
-        if (r < 0) {
+        if (r < 0 || !model) {
                 qvfd_fail_from(&error, r, &words);
                 qvfd_work_fail(work, error.name, error.message);
                 sd_bus_error_free(&error);

@@ -98,51 +98,51 @@ static int remove_stale(const struct sockaddr_un *address, socklen_t length)
 
 int qvfd_private_socket_open(struct qvfd *service, const char *address, struct qvf_error *error)
 {
-        struct qvfd_private_socket *private = calloc(1, sizeof(*private));
+        struct qvfd_private_socket *listener = calloc(1, sizeof(*listener));
         struct sockaddr_un sockaddr;
         socklen_t length;
         mode_t mask;
         int r;
 
-        if (!private)
+        if (!listener)
                 return qvf_error_set(error, -ENOMEM, "no memory");
-        private->fd = -1;
-        service->socket = private;
+        listener->fd = -1;
+        service->socket = listener;
         r = parse(address, &sockaddr, &length, error);
         if (r < 0)
                 return r;
         r = remove_stale(&sockaddr, length);
         if (r == 0) {
-                private->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-                r = private->fd < 0 ? -errno : 0;
+                listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+                r = listener->fd < 0 ? -errno : 0;
         }
         if (r == 0) {
                 mask = umask(0177);
-                r = bind(private->fd, (struct sockaddr *)&sockaddr, length) < 0 ? -errno : 0;
+                r = bind(listener->fd, (struct sockaddr *)&sockaddr, length) < 0 ? -errno : 0;
                 umask(mask);
         }
         if (r == 0 && sockaddr.sun_path[0])
-        private->path = strdup(sockaddr.sun_path);
-        if (r == 0 && listen(private->fd, 128) < 0)
+                listener->path = strdup(sockaddr.sun_path);
+        if (r == 0 && listen(listener->fd, 128) < 0)
                 r = -errno;
         if (r == 0)
-                r = sd_event_add_io(
-                                service->event, &private->source, private->fd, EPOLLIN, on_connect, service);
+                r = sd_event_add_io(service->event, &listener->source, listener->fd, EPOLLIN, on_connect,
+                                service);
         return r < 0 ? qvf_error_set(error, r, "can't listen at %s: %s", address, strerror(-r)) : 0;
 }
 
 void qvfd_private_socket_close(struct qvfd *service)
 {
-        struct qvfd_private_socket *private = service->socket;
+        struct qvfd_private_socket *listener = service->socket;
 
-        if (!private)
+        if (!listener)
                 return;
-        sd_event_source_disable_unref(private->source);
-        if (private->fd >= 0)
-                close(private->fd);
-        if (private->path)
-                unlink(private->path);
-        free(private->path);
-        free(private);
+        sd_event_source_disable_unref(listener->source);
+        if (listener->fd >= 0)
+                close(listener->fd);
+        if (listener->path)
+                unlink(listener->path);
+        free(listener->path);
+        free(listener);
         service->socket = NULL;
 }

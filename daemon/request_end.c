@@ -167,7 +167,6 @@ void qvfd_request_finish(struct qvfd_request *request, const char *reason, struc
         if (client) {
                 client->n_requests--;
                 client->memory_bytes -= request->memory_bytes;
-                qvfd_client_release(client);
         }
         free(request);
         qvfd_pass_soon(service);

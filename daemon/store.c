@@ -105,7 +105,7 @@ int qvfd_store_open(const char *path, struct qvfd_store *ret_store, struct qvf_e
                 .devices = -1,
                 .scratch = -1,
                 .lock = -1 };
-        int *const fds[] = { &store.models, &store.adapters, &store.jobs, &store.devices };
+        int *const folders[] = { &store.models, &store.adapters, &store.jobs, &store.devices };
         static const char *const names[] = { "models", "adapters", "jobs", "devices" };
         int r;
 
@@ -115,11 +115,11 @@ int qvfd_store_open(const char *path, struct qvfd_store *ret_store, struct qvf_e
                 store.root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 r = store.root < 0 ? -errno : take_lock(&store);
         }
-        for (size_t i = 0; r == 0 && i < QVF_ARRAY_LENGTH(fds); i++) {
-                *fds[i] = open_folder(store.root, names[i]);
-                r = *fds[i] < 0 ? *fds[i] : 0;
+        for (size_t i = 0; r == 0 && i < QVF_ARRAY_LENGTH(folders); i++) {
+                *folders[i] = open_folder(store.root, names[i]);
+                r = *folders[i] < 0 ? *folders[i] : 0;
                 if (r == 0)
-                        sweep(*fds[i]);
+                        sweep(*folders[i]);
         }
         if (r == 0) {
                 qvfd_remove_all(store.root, "scratch");

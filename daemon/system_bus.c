@@ -49,9 +49,7 @@ static void take_property(struct qvfd *service, const char *name, sd_bus_message
         uint32_t metered;
         int idle;
 
-        if (!service->watch.sensors) {
-                sd_bus_message_skip(message, "v");
-        } else if (strcmp(name, "IdleHint") == 0 && sd_bus_message_read(message, "v", "b", &idle) > 0) {
+        if (strcmp(name, "IdleHint") == 0 && sd_bus_message_read(message, "v", "b", &idle) > 0) {
                 service->system_bus->idle = idle;
                 take_idle_since(service, clock_us(CLOCK_MONOTONIC));
         } else if (strcmp(name, "IdleSinceHintMonotonic") == 0 &&
@@ -68,7 +66,7 @@ static void take_property(struct qvfd *service, const char *name, sd_bus_message
 
 static void take_properties(struct qvfd *service, sd_bus_message *message)
 {
-        if (sd_bus_message_enter_container(message, 'a', "{sv}") < 0)
+        if (!service->watch.sensors || sd_bus_message_enter_container(message, 'a', "{sv}") < 0)
                 return;
         while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {
                 const char *name;

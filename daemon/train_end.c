@@ -161,12 +161,10 @@ void qvfd_train_worker_ended(struct qvfd_worker *worker, enum qvfd_end end)
         const struct qvf_workers_config *config = &service->config.workers;
         struct qvfd_job *job = service->active_job;
         double seconds = config->retry_after_s;
-        bool began;
 
         if (!job || (job->worker != worker &&
                                     !(job->phase == QVFD_PHASE_LOADING && qvfd_train_uses(worker))))
                 return;
-        began = job->worker == worker;
         qvfd_job_log(job, "%s", worker->message);
         qvfd_train_detach(job);
         if (job->cancelling) {
@@ -190,8 +188,8 @@ void qvfd_train_worker_ended(struct qvfd_worker *worker, enum qvfd_end end)
         }
         for (uint32_t i = 1; i < job->crashes && seconds < config->retry_most_s; i++)
                 seconds *= 2;
-        qvfd_job_wait(job, seconds < config->retry_most_s ? seconds : config->retry_most_s,
-                        began ? "retry" : "retry", worker->message);
+        qvfd_job_wait(job, seconds < config->retry_most_s ? seconds : config->retry_most_s, "retry",
+                        worker->message);
         qvfd_notice(service, "warning", &job->object, "%s: it goes on from step %llu", worker->message,
                         (unsigned long long)job->checkpoint_step);
 }

@@ -8,7 +8,7 @@ CLIENT_FILES := $(shell find client -name '*.c')
 ifneq ($(CLIENT_FILES),)
 ifeq ($(call missing,dbus-1),)
 $(eval $(call module,client,dbus-1))
-CLIENT_LIBS = $(BUILD)/libclient.a $(BUILD)/libcommon.a
+CLIENT_LIBS := $(BUILD)/libclient.a $(BUILD)/libcommon.a
 
 $(BUILD)/libqvf.so.$(SOVERSION): $(BUILD)/libclient.a $(BUILD)/libcommon.a client/libqvf.map $(BUILD)/link-flags
 	$(say) LD $@
@@ -28,6 +28,14 @@ $(EXAMPLES): $(BUILD)/examples/%: examples/%.c $(BUILD)/libqvf.so.$(SOVERSION) i
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $< $(LDFLAGS_ALL) -Wl,-rpath,'$$ORIGIN/..' -L$(BUILD) -lqvf
 ALL += $(EXAMPLES)
+
+# Many clients at once: run by tests/service/test_load.sh, and by hand for longer.
+LOAD := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/service/load.c))
+$(LOAD): $(BUILD)/%: $(BUILD)/%.o $(CLIENT_LIBS) $(BUILD)/link-flags
+	$(say) LD $@
+	$(Q)$(CC) -pie -o $@ $(filter %.a %.o,$^) $(LDFLAGS_ALL) $(call package_libs,dbus-1) -lm
+DEPS += $(LOAD:%=%.d)
+tests: $(LOAD)
 
 ifneq ($(wildcard ctl/*.c),)
 $(eval $(call module,ctl,dbus-1 json-c zlib))

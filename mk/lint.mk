@@ -3,7 +3,7 @@
 
 CLANG_TIDY ?= clang-tidy
 CLANG_FORMAT ?= clang-format
-LINT_SOURCES := $(sort $(common_SOURCES) $(engine_SOURCES) $(daemon/policy_SOURCES) $(daemon/config_SOURCES) $(daemon/sensors_SOURCES) $(bench_SOURCES) $(client_SOURCES) $(ctl_SOURCES) $(cpu_PLAIN_SOURCES) $(cpu_SOURCES) \
+LINT_SOURCES := $(sort $(common_SOURCES) $(engine_SOURCES) $(daemon_SOURCES) $(daemon/policy_SOURCES) $(daemon/config_SOURCES) $(daemon/sensors_SOURCES) $(bench_SOURCES) $(client_SOURCES) $(ctl_SOURCES) $(cpu_PLAIN_SOURCES) $(cpu_SOURCES) \
 	$(TEST_HELPERS) $(TEST_SOURCES))
 C_FILES := $(sort $(shell find common engine daemon bench client ctl examples plugins include tests fuzz -name '*.[ch]' 2>/dev/null))
 SCRIPTS := $(sort setup .ci/run $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' -r tests packaging 2>/dev/null))
@@ -24,7 +24,7 @@ ifneq ($(call have,$(CLANG_TIDY)),)
 $(BUILD)/%.tidy: %.c $(BUILD)/%.o .clang-tidy
 	$(say) TIDY $<
 	$(Q)$(CLANG_TIDY) --quiet $< -- $(filter-out -W%,$(CFLAGS_ALL)) -Wno-unknown-warning-option \
-		-DQVF_PLUGIN_DIR='""' $(LEVEL_FLAGS) $(foreach p,$(PACKAGES_KNOWN),$(CFLAGS_$(p))) >$@.log 2>&1 \
+		-DQVF_PLUGIN_DIR='""' -DQVF_LIBEXEC_DIR='""' $(LEVEL_FLAGS) $(foreach p,$(PACKAGES_KNOWN),$(CFLAGS_$(p))) >$@.log 2>&1 \
 		|| { grep -E '(error|warning):' $@.log; echo '(more in $@.log)'; exit 1; }
 	@mv $@.log $@
 tidy: $(LINT_SOURCES:%.c=$(BUILD)/%.tidy)

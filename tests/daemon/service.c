@@ -38,6 +38,25 @@ static void write_file(const struct service *service, const char *name, const ch
         fclose(file);
 }
 
+static const char *build_folder(void)
+{
+        const char *build = getenv("QVF_BUILD");
+
+        return build ? build : "build";
+}
+
+/* Only the CPU: looking at other drivers takes a while, and is tested elsewhere. */
+static void choose_plugins(const struct service *service)
+{
+        char command[512], folder[96];
+
+        snprintf(folder, sizeof(folder), "%s/plugins", service->folder);
+        snprintf(command, sizeof(command), "mkdir '%s' && cp '%s/plugins/cpu.so' '%s/'", folder,
+                        build_folder(), folder);
+        ck_assert_int_eq(system(command), 0);
+        setenv("QVF_PLUGIN_DIR", folder, 1);
+}
+
 struct service *service_new(const char *yaml)
 {
         struct service *service = calloc(1, sizeof(*service));
@@ -48,14 +67,8 @@ struct service *service_new(const char *yaml)
         ck_assert(mkdtemp(service->folder) != NULL);
         snprintf(text, sizeof(text), "%s%s", ALWAYS, yaml ? yaml : "");
         write_file(service, "qvfd.yaml", text);
+        choose_plugins(service);
         return service;
-}
-
-static const char *build_folder(void)
-{
-        const char *build = getenv("QVF_BUILD");
-
-        return build ? build : "build";
 }
 
 static void run(const struct service *service)

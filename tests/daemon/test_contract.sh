@@ -48,3 +48,10 @@ compare Model $root/models/example
 compare Adapter $root/adapters/example
 compare Job $root/jobs/example
 compare Session $root/sessions/example
+if ! command -v python3 >/dev/null; then
+	echo "SKIP pages_of_the_interfaces: no python3"
+elif python3 tools/make-dbus-docs.py --check; then
+	echo "ok pages_of_the_interfaces"
+else
+	echo "FAIL pages_of_the_interfaces"
+fi

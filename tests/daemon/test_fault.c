@@ -42,7 +42,8 @@ static struct service *begin(const char *fault, const char *at)
 static void assert_falls_back(const char *fault, const char *said)
 {
         struct service *service = begin(fault, "60");
-        _cleanup_free_ char *job = service_train(service, "tiny", "fox", 300), *device = NULL, *reason = NULL;
+        _cleanup_free_ char *job = service_train(service, "tiny", "fox", 300), *device = NULL,
+                            *reason = NULL;
 
         ck_assert(service_wait(service, job, "Job", "State", "finished failed", 120));
         device = service_text(service, job, "Job", "Device");

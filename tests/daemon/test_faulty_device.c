@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A device that goes wrong under a job: the job goes on from its checkpoint, on another device in the end, and says in
- * one line what happened. tests/plugins/faulty.c is the device. */
+/* A device that goes wrong once, or from the start, or under an answer; test_fault.c has those that go on going wrong. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -88,39 +87,9 @@ START_TEST(a_crash_costs_a_few_steps)
 }
 END_TEST
 
-START_TEST(a_hang_costs_a_few_steps)
-{
-        once("hang", "ended");
-}
-END_TEST
-
-START_TEST(a_lost_device_costs_a_few_steps)
-{
-        once("lost", "lost");
-}
-END_TEST
-
 START_TEST(wrong_numbers_cost_a_few_steps)
 {
         once("wrong", "self-test");
-}
-END_TEST
-
-START_TEST(three_crashes_and_the_next_backend_is_taken)
-{
-        struct service *service = begin("crash", LATE, "1000");
-        _cleanup_free_ char *job = service_train(service, "tiny", "fox", 1100), *device = NULL;
-
-        ck_assert(service_wait(service, job, "Job", "State", "finished failed", 100));
-        device = service_text(service, job, "Job", "Device");
-        ck_assert_str_eq(device, "cpu-0");
-        assert_device(service, "faulty_2d0", "fallen-back");
-        ck_assert_uint_eq(service_count(service, "devices/faulty_2d0", "Device", "Crashes"), 3);
-        /* The count is stored. */
-        service_stop(service);
-        service_start(service);
-        ck_assert(service_wait(service, "devices/faulty_2d0", "Device", "State", "fallen-back", 60));
-        finish(service);
 }
 END_TEST
 
@@ -169,8 +138,7 @@ START_TEST(an_answer_that_no_worker_can_give_is_an_error)
 }
 END_TEST
 
-QVF_SUITE("daemon: a faulty device", 120, a_crash_costs_a_few_steps, a_hang_costs_a_few_steps,
-                a_lost_device_costs_a_few_steps, wrong_numbers_cost_a_few_steps,
-                three_crashes_and_the_next_backend_is_taken, a_device_that_fails_its_self_test_is_not_used,
+QVF_SUITE("daemon: a faulty device", 120, a_crash_costs_a_few_steps, wrong_numbers_cost_a_few_steps,
+                a_device_that_fails_its_self_test_is_not_used,
                 an_answer_that_the_device_broke_is_given_by_the_next_worker,
                 an_answer_that_no_worker_can_give_is_an_error)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A qvfd of its own for one test: a private socket, a store, a configuration and a made-up machine, all in one folder."""
+"""A qvfd of its own for one test: a private socket (or a bus that the test brings), a store, a configuration and a
+made-up machine, all in one folder."""
 import ctypes
 import os
 import signal
@@ -66,7 +67,8 @@ class Machine:
 class Service:
     """qvfd as a child."""
 
-    def __init__(self, config, files, environment=None):
+    def __init__(self, config, files, environment=None, bus=None, arguments=()):
+        """With `bus`, a connection to one, the service is started with `arguments` and is on that bus."""
         self.folder = tempfile.mkdtemp(prefix="qvf-service-")
         for name in ("config/qvfd.d", "state", "root"):
             os.makedirs(os.path.join(self.folder, name))
@@ -76,14 +78,18 @@ class Service:
         self.socket = os.path.join(self.folder, "socket")
         self.log = open(os.path.join(self.folder, "log"), "w+", encoding="utf-8")
         self.child = subprocess.Popen(
-            [os.path.join(BUILD, "qvfd"), "--address", "unix:path=" + self.socket, "--state",
+            [os.path.join(BUILD, "qvfd"), *(arguments if bus else ("--address", "unix:path=" + self.socket)), "--state",
              os.path.join(self.folder, "state"), "--config", os.path.join(self.folder, "config"), "--root",
              os.path.join(self.folder, "root")],
             stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent, stdout=self.log, stderr=self.log,
             env={**os.environ, "QVF_PLUGIN_PATH": os.path.join(BUILD, "plugins"), **(environment or {})})
         try:
-            wait_until("the socket", lambda: os.path.exists(self.socket) or self.ended())
-            self.bus = dbus.connection.Connection("unix:path=" + self.socket)
+            if bus:
+                self.bus, self.name = bus, NAME[:-1]
+                wait_until("the name", lambda: bus.name_has_owner(self.name) or self.ended())
+            else:
+                wait_until("the socket", lambda: os.path.exists(self.socket) or self.ended())
+                self.bus, self.name = dbus.connection.Connection("unix:path=" + self.socket), None
             wait_until("discovery", lambda: self.get(ROOT, "Manager", "Ready"))
         except BaseException:
             self.stop()
@@ -100,10 +106,10 @@ class Service:
 
     def call(self, path, interface, method, signature="", *arguments):
         """A method of one of the service's interfaces; errors come as DBusException."""
-        return self.bus.call_blocking(None, path, NAME + interface, method, signature, arguments, timeout=PATIENCE_S)
+        return self.bus.call_blocking(self.name, path, NAME + interface, method, signature, arguments, timeout=PATIENCE_S)
 
     def get(self, path, interface, name):
-        return self.bus.call_blocking(None, path, "org.freedesktop.DBus.Properties", "Get", "ss",
+        return self.bus.call_blocking(self.name, path, "org.freedesktop.DBus.Properties", "Get", "ss",
                                       (NAME + interface, name), timeout=PATIENCE_S)
 
     def add_model(self, name, path):
