@@ -37,8 +37,7 @@ static void emit_vector(struct vk_build *build, const struct vk_call *call, cons
                         dot ? VK_SHADER_MATMUL_TERNARY_VECTOR_DOT : VK_SHADER_MATMUL_TERNARY_VECTOR, p);
         uint32_t groups = vk_ternary_vector(call, call->operand[3].value, p->count, p->rows, &d);
 
-        d.bind[4] = (struct vk_binding){ 0 };
-        d.n_bind = 6; /* nothing to add to */
+        d.n_bind = 4;
         d.groups[1] = vk_div_up(groups, 32768);
         d.groups[0] = vk_div_up(groups, d.groups[1]);
         vk_emit(build, &d);

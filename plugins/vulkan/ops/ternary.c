@@ -95,8 +95,8 @@ uint32_t vk_ternary_vector(const struct vk_call *call, const struct qvf_value *w
         dispatch->constant[1] = vk_ternary_layout(weight);
         dispatch->constant[2] = together;
         dispatch->constant[3] = each;
-        dispatch->constant[5] = dispatch->constant[0] /
+        dispatch->constant[4] = dispatch->constant[0] /
                                 (vk_ternary_has_dot(call) ? call->features->subgroup_size : 1);
-        dispatch->n_constants = 6;
+        dispatch->n_constants = 5;
         return vk_div_up(outputs, each);
 }

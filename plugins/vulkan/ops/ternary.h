@@ -24,7 +24,7 @@ struct vk_binding vk_ternary_scales(const struct qvf_value *weight, uint32_t fir
 struct vk_binding vk_ternary_operand(
                 const struct vk_operand *operand, uint32_t first, uint32_t count, bool written);
 
-/* How the vector kernels are cut: constants 0 to 5 of `dispatch` for so many outputs. Returns the workgroups. */
+/* How the vector kernels are cut: constants 0 to 4 of `dispatch` for so many outputs. Returns the workgroups. */
 uint32_t vk_ternary_vector(const struct vk_call *call, const struct qvf_value *weight, uint32_t outputs,
                 uint32_t rows, struct vk_dispatch *dispatch);
 bool vk_ternary_has_dot(const struct vk_call *call);

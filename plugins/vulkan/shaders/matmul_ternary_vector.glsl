@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Few rows of q times ternary matrices: a workgroup has EACH rows of one W; its invocations walk along the columns.
- * With PARTS several matrices (of one layout, as wide as q) are done at once: workgroups are counted through them.
- * With one, ADD gives the sum with another matrix too: z = f[1] y + f[2] x, as the operation ADD. */
+/* Few rows of q times a ternary matrix: a workgroup has EACH rows of W; its invocations walk along the columns. */
 #ifdef DOT
 #extension GL_EXT_integer_dot_product : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #endif
 #extension GL_EXT_control_flow_attributes : require
-#ifndef PARTS
-#define PARTS 1
-#endif
 #define TERNARY_BINDING 4
 #include "qvf.glsl"
 #include "ternary.glsl"
@@ -18,68 +13,19 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint LAYOUT = 0;
 layout(constant_id = 2) const uint ROWS = 1; /* of q, at most */
 layout(constant_id = 3) const uint EACH = 1;
-layout(constant_id = 4) const uint ADD = 0;
-layout(constant_id = 5) const uint PARTIAL = 64; /* sums of a number: of each subgroup, or of each invocation */
+layout(constant_id = 4) const uint PARTIAL = 64; /* sums of a number: of each subgroup, or of each invocation */
 
-layout(set = 0, binding = 1, std430) buffer result0 { float y0[]; };
+layout(set = 0, binding = 1, std430) writeonly buffer result { float y[]; };
 layout(set = 0, binding = 2, std430) readonly buffer quantised { uint q[]; };
 layout(set = 0, binding = 2, std430) readonly buffer quantised4 { uvec4 q4[]; };
 layout(set = 0, binding = 3, std430) readonly buffer scales { float scale[]; };
-#if PARTS > 1
-layout(set = 0, binding = 5, std430) writeonly buffer result1 { float y1[]; };
-layout(set = 0, binding = 6, std430) readonly buffer weights1 { uint w1[]; };
-layout(set = 0, binding = 7, std430) writeonly buffer result2 { float y2[]; };
-layout(set = 0, binding = 8, std430) readonly buffer weights2 { uint w2[]; };
-#else
-layout(set = 0, binding = 5, std430) readonly buffer addend { float x[]; };
-layout(set = 0, binding = 6, std430) buffer total { float z[]; };
-#endif
 
-/* push.n: columns; then for each part the rows of its W here, its y's columns and the first row of W here (part 0 only);
- * f[part] the scale of its W. */
+/* push.n: columns of q, rows of W here, columns of y, first row of W here; f[0] the scale of W */
 #define COLUMNS push.n[0]
 
 shared int sums[EACH * ROWS * PARTIAL];
 
-uint part, first; /* of this workgroup */
-
-uint part_rows()
-{
-        return push.n[1u + part];
-}
-
-uint word_of(uint place)
-{
-#if PARTS > 1
-        if (part == 1u)
-                return w1[push.rest[5] + place];
-        if (part == 2u)
-                return w2[push.rest[7] + place];
-#endif
-        return ternary.words[push.rest[3] + place];
-}
-
-void write(uint row, uint n, int sum)
-{
-        float s = scale[push.rest[2] + row];
-#if PARTS > 1
-        float y = qvf_scale_sum(part == 0u ? push.f[0] : part == 1u ? push.f[1] : push.f[2], s, sum);
-
-        if (part == 1u)
-                y1[push.rest[4] + row * push.n[2] + n] = y;
-        else if (part == 2u)
-                y2[push.rest[6] + row * push.n[3] + n] = y;
-        else
-                y0[push.rest[0] + row * push.n[1] + n] = y;
-#else
-        uint at = row * push.n[2] + push.n[3] + n;
-        float y = qvf_scale_sum(push.f[0], s, sum);
-
-        y0[push.rest[0] + at] = y;
-        if (ADD != 0u)
-                z[push.rest[5] + at] = push.f[1] * y + push.f[2] * x[push.rest[4] + at];
-#endif
-}
+uint first; /* of the rows of W of this workgroup */
 
 int sum[EACH * ROWS];
 int q_sum[ROWS];
@@ -103,7 +49,7 @@ void walk_p2(uint last)
                 uint w[EACH];
 
                 [[unroll]] for (uint e = 0u; e < EACH; e++)
-                        w[e] = word_of(min(first + e, part_rows() - 1u) * words + j);
+                        w[e] = ternary.words[push.rest[3] + min(first + e, push.n[1] - 1u) * words + j];
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                         uvec4 sixteen = q4[push.rest[1] / 4u + min(r, last) * words + j];
 
@@ -124,7 +70,7 @@ void walk_p1(uint last)
                 uint even[EACH], odd[EACH];
 
                 [[unroll]] for (uint e = 0u; e < EACH; e++) {
-                        uint w = word_of(min(first + e, part_rows() - 1u) * words + j);
+                        uint w = ternary.words[push.rest[3] + min(first + e, push.n[1] - 1u) * words + j];
 
                         even[e] = w & 0x00ff00ffu;
                         odd[e] = w >> 8 & 0x00ff00ffu;
@@ -142,42 +88,35 @@ void walk_p1(uint last)
         }
 }
 
-/* As files have them; never in parts. */
+/* As files have them. */
 void walk_blocks(uint last)
 {
         for (uint k = gl_LocalInvocationID.x; k < COLUMNS / 4u; k += gl_WorkGroupSize.x) {
                 uint codes[EACH];
 
                 [[unroll]] for (uint e = 0u; e < EACH; e++)
-                        codes[e] = ternary_codes(LAYOUT, min(first + e, part_rows() - 1u), COLUMNS, k);
+                        codes[e] = ternary_codes(LAYOUT, min(first + e, push.n[1] - 1u), COLUMNS, k);
                 add_word(codes, k, last);
         }
 }
 
-void put(uint v, uint rows, int total_sum)
+void put(uint v, uint rows, int all)
 {
         uint row = v % ROWS, n = first + v / ROWS;
 
-        if (row < rows && n < part_rows())
-                write(row, n, total_sum);
+        if (row < rows && n < push.n[1])
+                y[push.rest[0] + row * push.n[2] + push.n[3] + n] = qvf_scale_sum(push.f[0], scale[push.rest[2] + row], all);
 }
 
 void main()
 {
-        uint rows = qvf_rows(), group = qvf_group(), lane = gl_LocalInvocationID.x;
+        uint rows = qvf_rows(), lane = gl_LocalInvocationID.x;
         uint last = min(ROWS, push.rows - push.row0) - 1u; /* of the rows that are there, in use or not: q need not wait
                                                               for the number in use */
 
         rows -= min(rows, push.row0);
-        part = 0u;
-#if PARTS > 1
-        while (part < uint(PARTS) - 1u && group >= (part_rows() + EACH - 1u) / EACH) {
-                group -= (part_rows() + EACH - 1u) / EACH;
-                part++;
-        }
-#endif
-        first = group * EACH;
-        if (first >= part_rows())
+        first = qvf_group() * EACH;
+        if (first >= push.n[1])
                 return;
         [[unroll]] for (uint v = 0u; v < EACH * ROWS; v++)
                 sum[v] = 0;

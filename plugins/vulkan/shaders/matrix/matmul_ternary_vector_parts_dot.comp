@@ -1,6 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#version 450
-#extension GL_GOOGLE_include_directive : require
-#define DOT
-#define PARTS 3
-#include "matmul_ternary_vector.glsl"
