@@ -9,7 +9,7 @@
 #include "plugins/vulkan/pack.h"
 
 #define SMALL (64u * 80u)         /* a tile up to this */
-#define GROUPS_WANTED 120u        /* about as many as a large GPU has cores: for small tiles */
+#define GROUPS_WANTED 100u        /* about as many as a large GPU has cores: for small tiles */
 #define LARGE_WANTED 240u         /* larger ones: more, or the last round leaves too many cores idle */
 #define SCRATCH_BYTES (64u << 20) /* of f16 gradients at a time, */
 #define ROWS_LEAST 1024u          /* unless these rows are more */
