@@ -224,17 +224,6 @@ struct qvf_value *qvf_value_take(struct qvf_value *list_or_map, size_t place)
         return value;
 }
 
-bool qvf_value_merge(struct qvf_value *map, struct qvf_value *more)
-{
-        bool all = true;
-
-        for (size_t i = 0; i < qvf_value_count(more); i++)
-                if (!qvf_value_put(map, more->keys[i], qvf_value_take(more, i)))
-                        all = false;
-        qvf_value_free(more);
-        return all;
-}
-
 enum qvf_type qvf_value_type(const struct qvf_value *value)
 {
         return value ? value->type : QVF_TYPE_NONE;

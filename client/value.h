@@ -31,8 +31,6 @@ QVF_DEFINE_CLEANUP(struct qvf_value *, qvf_value_free)
 struct qvf_value *qvf_value_from_argument(DBusMessageIter *iter);
 /* All arguments of a message as a list; NULL when no memory is left. */
 struct qvf_value *qvf_value_from_message(DBusMessage *message);
-/* Moves the items of `more` into `map`, over those of the same keys, and frees `more`. False when no memory is left. */
-bool qvf_value_merge(struct qvf_value *map, struct qvf_value *more);
 /* Moves an item out of a list or map: a value of its own, or NULL. The place holds QVF_TYPE_NONE from then on. */
 struct qvf_value *qvf_value_take(struct qvf_value *list_or_map, size_t place);
 /* The place of a key, or SIZE_MAX. */

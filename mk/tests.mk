@@ -4,7 +4,8 @@
 
 # What can't be built here is not tested here.
 SERVICE_TESTS := $(wildcard tests/daemon/test_*.c)
-TESTS_LEFT_OUT := $(if $(call missing,libsystemd libseccomp),tests/worker/% $(SERVICE_TESTS))
+TESTS_LEFT_OUT := $(if $(call missing,libsystemd libseccomp),tests/worker/% $(SERVICE_TESTS)) \
+	$(if $(call missing,dbus-1),tests/client/% tests/ctl/test_%.c)
 TEST_SOURCES := $(filter-out $(TESTS_LEFT_OUT),$(sort $(shell find tests -name 'test_*.c' 2>/dev/null)))
 TEST_SCRIPTS := $(sort $(shell find tests -name 'test_*.sh' 2>/dev/null))
 TEST_HELPERS := $(sort $(wildcard tests/support/*.c))
@@ -68,3 +69,10 @@ $(eval $(call archive,$(BUILD)/libservice.a,$(SERVICE_TEST_HELPERS)))
 $(SERVICE_TEST_PROGRAMS): $(BUILD)/libservice.a $(BUILD)/libqvfd.a
 $(SERVICE_TEST_PROGRAMS): TEST_LINK = $(call package_libs,libsystemd)
 $(SERVICE_TEST_PROGRAMS): | $(BUILD)/qvfd $(BUILD)/qvf-worker $(PLUGINS) $(FAULTY_PLUGINS)
+
+# libqvf and the parts of qvfctl.
+CLIENT_TESTS := $(BUILD)/tests/client/% $(BUILD)/tests/ctl/%
+$(filter $(CLIENT_TESTS),$(TEST_OBJECTS)): PACKAGES := check json-c dbus-1
+$(filter $(CLIENT_TESTS),$(TEST_PROGRAMS)): | $(BUILD)/libctl.a $(BUILD)/bench/options.o $(CLIENT_LIBS)
+$(filter $(CLIENT_TESTS),$(TEST_PROGRAMS)): TEST_LINK = $(BUILD)/libctl.a $(BUILD)/bench/options.o $(CLIENT_LIBS) \
+	$(call package_libs,dbus-1)
