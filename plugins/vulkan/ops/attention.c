@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention over the paged caches. Few rows alone would leave most of a device idle: their positions are cut into parts,
  * which a second dispatch adds up. */
+#include "plugins/vulkan/ops/attention.h"
+
 #include "plugins/vulkan/ops/ops.h"
 
 #define THREADS 128u
@@ -58,6 +60,15 @@ static struct vk_dispatch dispatch_of(const struct vk_call *call, enum vk_shader
         return d;
 }
 
+uint32_t vk_attention_step(const struct vk_call *call)
+{
+        uint32_t size = (uint32_t)call->op->i[0];
+
+        if (call->limits->shared >= 49152 && size >= 64)
+                return 64;
+        return call->limits->shared >= 32768 && size >= 32 ? 32 : 16;
+}
+
 static void emit_prompt(struct vk_build *build, const struct vk_call *call)
 {
         struct vk_dispatch d = dispatch_of(call, VK_SHADER_ATTENTION_PROMPT);
@@ -65,7 +76,8 @@ static void emit_prompt(struct vk_build *build, const struct vk_call *call)
         d.constant[0] = (uint32_t)call->op->i[0];
         d.constant[1] = call->operand[KEYS].dtype;
         d.constant[2] = call->operand[VALUES].dtype;
-        d.n_constants = 3;
+        d.constant[5] = vk_attention_step(call);
+        d.n_constants = 6;
         d.groups[1] = d.groups[0];
         d.groups[0] = vk_div_up(call->rows, TILE);
         vk_emit(build, &d);

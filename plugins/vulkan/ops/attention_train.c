@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention over the rows themselves and its gradients: one pass over the queries' tiles, one over the keys', so that
  * nothing is added up by two workgroups. */
+#include "plugins/vulkan/ops/attention.h"
 #include "plugins/vulkan/ops/ops.h"
 
 #define TILE 64u /* rows of a workgroup, in attention_tile.glsl */
 
-#define MATRIX_ROWS 192u     /* from here on; fewer, as the self-test has, are done in f32 */
+#define MATRIX_WORK 1024u    /* rows times heads; less, as the self-test has, is done in f32 */
 #define MATRIX_SHARED 49152u /* bytes */
 #define MATRIX_SIZE 128u     /* of a head */
 
@@ -16,10 +17,11 @@ enum { DQ, DK, DV, BACK_Y, BACK_LSE, BACK_Q, BACK_K, BACK_V, BACK_FIRST, DY };
 static bool by_matrix(const struct vk_call *call)
 {
         uint32_t size = (uint32_t)call->op->i[0];
+        uint32_t heads = call->operand[call->op->kind == QVF_OP_ATTENTION_TRAIN ? Q : BACK_Q].columns / size;
 
         return call->features->matrix_float16 && call->features->subgroup &&
                call->features->subgroup_size == 32 && call->limits->shared >= MATRIX_SHARED &&
-               call->rows >= MATRIX_ROWS && size % 16 == 0 && size <= MATRIX_SIZE;
+               (uint64_t)call->rows * heads >= MATRIX_WORK && size % 16 == 0 && size <= MATRIX_SIZE;
 }
 
 static void set_shape(
@@ -29,7 +31,8 @@ static void set_shape(
 
         d->constant[0] = size;
         d->constant[1] = size <= 64 ? 64 : 32; /* rows of a step, in attention_matrix.glsl */
-        d->n_constants = by_matrix(call) ? 2 : 1;
+        d->constant[5] = vk_attention_step(call);
+        d->n_constants = by_matrix(call) ? 2 : 6;
         d->push.n[0] = columns;
         d->push.n[1] = key_columns;
         d->push.n[2] = columns / size;

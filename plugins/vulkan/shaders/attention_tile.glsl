@@ -6,10 +6,13 @@
 
 #define TILE_A 64u
 #define TILE_B 32u
-#define TILE_STEP 16u
 #define TILE_COLUMNS ((SIZE + 15u) / 16u)
 
-shared float tile_pool[TILE_STEP * 65 + TILE_STEP * 33]; /* A and B by columns, or B by rows of 33 */
+layout(constant_id = 5) const uint TILE_STEP = 16; /* columns that come into shared memory at once: 16, 32 or 64 */
+
+const uint TILE_WIDE = 2 * TILE_STEP; /* likewise, of B alone */
+
+shared float tile_pool[TILE_STEP * 65 + TILE_STEP * 33]; /* A and B by columns, or B by rows of TILE_WIDE and one */
 shared float tile_weights[TILE_A * 33];
 
 uint tile_m()
@@ -31,13 +34,18 @@ void tile_product(uint a, uint b, uint a0, uint b0, out float dots[8])
                 dots[i] = 0.0;
         for (uint d0 = 0; d0 < SIZE; d0 += TILE_STEP) {
                 barrier();
-                [[unroll]] for (uint i = 0; i < 4; i++)
-                        tile_pool[t % 16 * 65 + t / 16 + 16 * i] = tile_load(a, a0 + t / 16 + 16 * i, d0 + t % 16);
-                [[unroll]] for (uint i = 0; i < 2; i++)
-                        tile_pool[TILE_STEP * 65 + t % 16 * 33 + t / 16 + 16 * i] =
-                                        tile_load(b, b0 + t / 16 + 16 * i, d0 + t % 16);
+                [[unroll]] for (uint i = 0; i < TILE_STEP / 4; i++) {
+                        uint d = (t + 256 * i) % TILE_STEP, row = (t + 256 * i) / TILE_STEP;
+
+                        tile_pool[d * 65 + row] = tile_load(a, a0 + row, d0 + d);
+                }
+                [[unroll]] for (uint i = 0; i < TILE_STEP / 8; i++) {
+                        uint d = (t + 256 * i) % TILE_STEP, row = (t + 256 * i) / TILE_STEP;
+
+                        tile_pool[TILE_STEP * 65 + d * 33 + row] = tile_load(b, b0 + row, d0 + d);
+                }
                 barrier();
-                [[unroll]] for (uint d = 0; d < TILE_STEP; d++) {
+                for (uint d = 0; d < TILE_STEP; d++) {
                         float b0 = tile_pool[TILE_STEP * 65 + d * 33 + tile_n()];
                         float b1 = tile_pool[TILE_STEP * 65 + d * 33 + tile_n() + 16];
 
@@ -62,23 +70,26 @@ void tile_share(float weights[8])
 
 /* sums[i][c] += Σ_b weights[tm + 16 i][b] · B[b0 + b][tn + 16 c] */
 #define TILE_ACCUMULATE(sums, which, b0) \
-        [[unroll]] for (uint c = 0; c < TILE_COLUMNS; c += 2) { \
+        [[unroll]] for (uint c0 = 0; c0 < TILE_COLUMNS; c0 += TILE_WIDE / 16) { \
                 barrier(); \
-                [[unroll]] for (uint i = 0; i < 4; i++) { \
-                        uint at = gl_LocalInvocationIndex + 256 * i; \
+                [[unroll]] for (uint i = 0; i < TILE_WIDE / 8; i++) { \
+                        uint d = (gl_LocalInvocationIndex + 256 * i) % TILE_WIDE, \
+                             row = (gl_LocalInvocationIndex + 256 * i) / TILE_WIDE; \
 \
-                        tile_pool[at / 32 * 33 + at % 32] = tile_load(which, b0 + at / 32, 16 * c + at % 32); \
+                        tile_pool[row * (TILE_WIDE + 1) + d] = tile_load(which, b0 + row, 16 * c0 + d); \
                 } \
                 barrier(); \
                 for (uint b = 0; b < TILE_B; b++) { \
-                        float b_0 = tile_pool[b * 33 + tile_n()], b_1 = tile_pool[b * 33 + tile_n() + 16]; \
+                        float some[4]; \
 \
-                        [[unroll]] for (uint i = 0; i < 4; i++) { \
-                                float weight = tile_weights[(tile_m() + 16 * i) * 33 + b]; \
+                        [[unroll]] for (uint i = 0; i < 4; i++) \
+                                some[i] = tile_weights[(tile_m() + 16 * i) * 33 + b]; \
+                        [[unroll]] for (uint c = 0; c < TILE_WIDE / 16; c++) { \
+                                float one = tile_pool[b * (TILE_WIDE + 1) + tile_n() + 16 * c]; \
 \
-                                sums[i * TILE_COLUMNS + c] += weight * b_0; \
-                                if (c + 1 < TILE_COLUMNS) \
-                                        sums[i * TILE_COLUMNS + c + 1] += weight * b_1; \
+                                if (c0 + c < TILE_COLUMNS) \
+                                        [[unroll]] for (uint i = 0; i < 4; i++) \
+                                                sums[i * TILE_COLUMNS + c0 + c] += some[i] * one; \
                         } \
                 } \
         }

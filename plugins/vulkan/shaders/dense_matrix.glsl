@@ -37,9 +37,11 @@ layout(set = 0, binding = 3, std430) readonly buffer dense_w4
 #define B_PITCH PITCH
 #endif
 
-shared uvec4 as_[M * PITCH];
-shared uvec4 bs[B_ROWS * B_PITCH];
-shared float edge[8 * 256];
+#define A_ALL (M * PITCH)
+#define B_ALL (B_ROWS * B_PITCH)
+
+shared uvec4 as_[2 * A_ALL]; /* twice: one half is filled while the other is multiplied; in the end, tiles at the edges */
+shared uvec4 bs[2 * B_ALL];
 
 uint rows, k_begin, k_end;
 
@@ -113,18 +115,18 @@ void fetch(uint m0, uint n0, uint k0, float scale, out uvec4 a[2], out uvec4 b[2
         }
 }
 
-void put(uvec4 a[2], uvec4 b[2])
+void put(uint which, uvec4 a[2], uvec4 b[2])
 {
         uint t = gl_LocalInvocationIndex;
 
         [[unroll]] for (uint i = 0; i < 2; i++) {
                 uint at = t + 256 * i;
 
-                as_[at / 4 * PITCH + at % 4] = a[i];
+                as_[which * A_ALL + at / 4 * PITCH + at % 4] = a[i];
 #ifdef TRANSPOSED
-                bs[at / 16 * B_PITCH + at % 16] = b[i];
+                bs[which * B_ALL + at / 16 * B_PITCH + at % 16] = b[i];
 #else
-                bs[at / 4 * B_PITCH + at % 4] = b[i];
+                bs[which * B_ALL + at / 4 * B_PITCH + at % 4] = b[i];
 #endif
         }
 }
@@ -133,7 +135,7 @@ void store(uint m, uint n, coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUse
 {
         uint width = push.n[7] > 1 ? push.n[1] : push.n[3];
         uint base = push.n[7] > 1 ? gl_WorkGroupID.z * (push.n[0] * width) : push.rest[0];
-        uint slot = gl_SubgroupID * 256;
+        uint slot = gl_SubgroupID * 64; /* in uvec4 */
         bool add = (push.flags & QVF_ACCUMULATE) != 0 && push.n[7] <= 1;
 
 #ifndef TRANSPOSED
@@ -143,13 +145,15 @@ void store(uint m, uint n, coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUse
                 coopMatStore(sum * factor, y, base + m * width + n, width, gl_CooperativeMatrixLayoutRowMajor);
                 return;
         }
-        coopMatStore(sum * factor, edge, slot, 16, gl_CooperativeMatrixLayoutRowMajor);
+        coopMatStore(sum * factor, as_, slot, 4, gl_CooperativeMatrixLayoutRowMajor);
         subgroupBarrier();
         for (uint i = gl_SubgroupInvocationID; i < 256; i += gl_SubgroupSize)
                 if (m + i / 16 < rows && n + i % 16 < push.n[1]) {
                         uint at = base + (m + i / 16) * width + n + i % 16;
 
-                        y[at] = add ? y[at] + edge[slot + i] : edge[slot + i];
+                        float one = uintBitsToFloat(as_[slot + i / 4][i % 4]);
+
+                        y[at] = add ? y[at] + one : one;
                 }
         subgroupBarrier();
 }
@@ -159,9 +163,10 @@ void main()
         uint m0 = gl_WorkGroupID.y * M, n0 = gl_WorkGroupID.x * N, parts = max(push.n[7], 1u);
         uint each = (push.n[2] + parts * K - 1) / (parts * K) * K;
         uint sm = gl_SubgroupID / 4 * 64, sn = gl_SubgroupID % 4 * 32;
-        float scale = push.f[2] / (LOSS_SCALED ? args.loss_scale : 1.0);
+        float scale = push.f[2] / (LOSS_SCALED && args.loss_scale != 0.0 ? args.loss_scale : 1.0);
         coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUseAccumulator> sums[4][2];
         uvec4 a[2], b[2];
+        uint which = 0;
 
         rows = dense_rows();
         k_begin = gl_WorkGroupID.z * each;
@@ -172,9 +177,9 @@ void main()
                 [[unroll]] for (uint j = 0; j < 2; j++)
                         sums[i][j] = coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUseAccumulator>(0.0);
         fetch(m0, n0, k_begin, scale, a, b);
+        put(0, a, b);
+        barrier();
         for (uint k0 = k_begin; k0 < k_end; k0 += K) {
-                put(a, b);
-                barrier();
                 if (k0 + K < k_end)
                         fetch(m0, n0, k0 + K, scale, a, b);
                 [[unroll]] for (uint k = 0; k < K; k += 16) {
@@ -182,20 +187,23 @@ void main()
                         coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseB> mb[2];
 
                         [[unroll]] for (uint i = 0; i < 4; i++)
-                                coopMatLoad(ma[i], as_, (sm + 16 * i) * PITCH + k / 8, PITCH,
+                                coopMatLoad(ma[i], as_, which * A_ALL + (sm + 16 * i) * PITCH + k / 8, PITCH,
                                                 gl_CooperativeMatrixLayoutRowMajor);
                         [[unroll]] for (uint j = 0; j < 2; j++)
 #ifdef TRANSPOSED
-                                coopMatLoad(mb[j], bs, k * B_PITCH + (sn + 16 * j) / 8, B_PITCH,
+                                coopMatLoad(mb[j], bs, which * B_ALL + k * B_PITCH + (sn + 16 * j) / 8, B_PITCH,
                                                 gl_CooperativeMatrixLayoutRowMajor);
 #else
-                                coopMatLoad(mb[j], bs, (sn + 16 * j) * B_PITCH + k / 8, B_PITCH,
+                                coopMatLoad(mb[j], bs, which * B_ALL + (sn + 16 * j) * B_PITCH + k / 8, B_PITCH,
                                                 gl_CooperativeMatrixLayoutColumnMajor);
 #endif
                         [[unroll]] for (uint i = 0; i < 4; i++)
                                 [[unroll]] for (uint j = 0; j < 2; j++)
                                         sums[i][j] = coopMatMulAdd(ma[i], mb[j], sums[i][j]);
                 }
+                which = 1 - which;
+                if (k0 + K < k_end)
+                        put(which, a, b);
                 barrier();
         }
         [[unroll]] for (uint i = 0; i < 4; i++)

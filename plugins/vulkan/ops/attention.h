@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef QVF_PLUGINS_VULKAN_OPS_ATTENTION_H
+#define QVF_PLUGINS_VULKAN_OPS_ATTENTION_H
+
+#include "plugins/vulkan/emit.h"
+
+/* TILE_STEP of attention_tile.glsl: the more shared memory there is, the less often it is waited for. */
+uint32_t vk_attention_step(const struct vk_call *call);
+
+#endif
