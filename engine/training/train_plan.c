@@ -2,11 +2,14 @@
 #include "engine/training/train_plan.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "common/checked.h"
 
-/* Beyond this many rows a micro-batch gains nothing: matrix products are bound by arithmetic long before. */
+/* Beyond this many rows a micro-batch gains nothing: a CPU's matrix products are bound by arithmetic long before; a GPU
+ * has more units to fill, and each operation costs it some microseconds whatever its size. */
 #define ROWS_ENOUGH 512u
+#define ROWS_ENOUGH_GPU 2048u
 /* Logits that stand in memory at once: enough rows that the head is not read too often. */
 #define LOGITS_BYTES ((uint64_t)8 << 20)
 #define LOSS_ROWS_LEAST 8u
@@ -115,7 +118,9 @@ static int explain(const struct search *search, enum qvf_optimizer_state wish_st
 static int find(const struct search *search, struct qvf_train_choice *choice)
 {
         const struct qvf_train_wish *wish = search->wish;
-        uint32_t enough = (uint32_t)qvf_max_u64(1, ROWS_ENOUGH / wish->context_length);
+        bool cpu = strcmp(search->model->compute.backend->name, "cpu") == 0;
+        uint32_t enough = (uint32_t)qvf_max_u64(
+                        1, (cpu ? ROWS_ENOUGH : ROWS_ENOUGH_GPU) / wish->context_length);
         uint32_t micro = (uint32_t)qvf_min_u64(wish->batch_sequences, enough);
 
         choice->state = search->lora->state;
