@@ -41,6 +41,9 @@ static int set_paused(struct qvfd_call *call, bool paused)
         if (r < 0)
                 return r;
         job->paused = paused;
+        /* What waits to be tried again is tried now; what waits for its time waits on. */
+        if (!paused && strcmp(job->wait_code, "time") != 0)
+                job->not_before_us = 0;
         return done(call, job);
 }
 

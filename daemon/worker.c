@@ -21,6 +21,7 @@
 
 #define OBJECT "/org/qvf/Worker1"
 #define INTERFACE "org.qvf.Worker1"
+enum { PINGS_MOST = 40 };                      /* in a row: ten minutes at the usual 15 s */
 #define STOP_LIMIT_US (UINT64_C(20) * 1000000) /* a checkpoint on a slow card */
 
 static uint64_t monotonic_us(void)
@@ -31,15 +32,65 @@ static uint64_t monotonic_us(void)
         return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* While it is idle nothing is expected of it, and the timer sleeps. */
+/* Signs of life are due while it has something to do; one that rests sleeps, and so does the timer. */
+static bool owes_a_sign(const struct qvfd_worker *worker)
+{
+        return !worker->rests || worker->n_calls > 0 || worker->n_requests > 0 ||
+               worker->state != QVFD_WORKER_READY;
+}
+
+static void watch_again(struct qvfd_worker *worker)
+{
+        int enabled;
+
+        if (!worker->hang_timer || sd_event_source_get_enabled(worker->hang_timer, &enabled) < 0 ||
+                        enabled != SD_EVENT_OFF || worker->child.pid == 0)
+                return;
+        sd_event_source_set_time(worker->hang_timer, worker->heartbeat_us + worker->hang_after_us);
+        sd_event_source_set_enabled(worker->hang_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_ping(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        struct qvfd_worker *worker = userdata;
+
+        (void)error;
+        if (sd_bus_message_is_method_error(message, NULL))
+                return 0;
+        worker->pinged = false;
+        qvfd_worker_alive(worker);
+        return 0;
+}
+
+/* A large model comes from a slow disk without a word: as long as the worker answers otherwise, it has some time. */
+static bool ask_for_a_sign(struct qvfd_worker *worker)
+{
+        bool reads = worker->reads ||
+                     (worker->state != QVFD_WORKER_READY && worker->state != QVFD_WORKER_ENDING);
+
+        if (!reads || worker->pinged || worker->n_pings >= PINGS_MOST)
+                return false;
+        worker->pinged = true;
+        worker->n_pings++;
+        return sd_bus_call_method_async(worker->bus, NULL, NULL, OBJECT, INTERFACE, "Ping", on_ping, worker,
+                               NULL) >= 0;
+}
+
 static int on_hang_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
         struct qvfd_worker *worker = userdata;
         uint64_t due = worker->heartbeat_us + worker->hang_after_us;
 
         (void)usec;
+        if (!owes_a_sign(worker)) /* the timer is off now, and comes back with the next thing to do */
+                return 0;
         if (monotonic_us() < due) {
                 sd_event_source_set_time(source, due);
+                sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+                return 0;
+        }
+        if (ask_for_a_sign(worker)) {
+                sd_event_source_set_time(source, monotonic_us() + worker->hang_after_us);
                 sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
                 return 0;
         }
@@ -54,6 +105,8 @@ static int on_hang_timer(sd_event_source *source, uint64_t usec, void *userdata)
 void qvfd_worker_alive(struct qvfd_worker *worker)
 {
         worker->heartbeat_us = monotonic_us();
+        if (owes_a_sign(worker))
+                watch_again(worker);
 }
 
 static int on_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -256,7 +309,10 @@ void qvfd_worker_call(
                 sd_bus_error_free(&error);
                 return;
         }
+        if (worker->rests && worker->n_calls == 0) /* what it rested does not count */
+                worker->heartbeat_us = monotonic_us();
         worker->n_calls++;
+        watch_again(worker);
 }
 
 static int ignore_reply(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -273,6 +329,8 @@ static int ignore_reply(sd_bus_message *message, void *userdata, sd_bus_error *e
 
 void qvfd_worker_tell(struct qvfd_worker *worker, const char *member)
 {
+        worker->rests = false;
+        qvfd_worker_alive(worker);
         sd_bus_call_method_async(
                         worker->bus, NULL, NULL, OBJECT, INTERFACE, member, ignore_reply, NULL, NULL);
 }

@@ -49,6 +49,10 @@ struct qvfd_worker {
         uint64_t heartbeat_us, idle_since_us; /* CLOCK_MONOTONIC */
         uint64_t resident_bytes, resident_peak_bytes;
         uint64_t hang_after_us;
+        bool rests; /* its last heartbeat said that it has nothing to do: then no more come */
+        bool reads; /* it said that it loads or works on a file: that may take longer than a sign of life */
+        bool pinged;
+        unsigned n_pings;
         bool killed_for_hang;
         char what[32];       /* of its signal Failed */
         char message[512];   /* why it ended, in words; of Failed before it did */
@@ -77,7 +81,7 @@ int qvfd_worker_message(struct qvfd_worker *worker, const char *member, sd_bus_m
 /* Sends it; owns `message` whatever happens. Where that fails, `reply` is called before this returns. */
 void qvfd_worker_call(
                 struct qvfd_worker *worker, sd_bus_message *message, qvfd_worker_reply reply, void *context);
-/* A call without arguments whose answer nobody waits for. */
+/* A call without arguments whose answer nobody waits for; it makes the worker do something. */
 void qvfd_worker_tell(struct qvfd_worker *worker, const char *member);
 
 #endif

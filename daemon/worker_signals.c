@@ -20,6 +20,9 @@ static int on_heartbeat(struct qvfd_worker *worker, sd_bus_message *message)
 
         if (r < 0)
                 return r;
+        worker->rests = strcmp(activity, "idle") == 0 || strcmp(activity, "paused") == 0;
+        worker->reads = strcmp(activity, "load") == 0 || strcmp(activity, "file") == 0;
+        worker->n_pings = 0;
         worker->resident_bytes = resident;
         worker->resident_peak_bytes = peak;
         if (strcmp(activity, "train") == 0 || strcmp(activity, "infer") == 0)
@@ -107,9 +110,9 @@ int qvfd_worker_on_message(sd_bus_message *message, void *userdata, sd_bus_error
 
                 if (sd_bus_message_is_signal(message, "org.qvf.Worker1", signals[i].member) <= 0)
                         continue;
+                r = signals[i].run(worker, message);
                 if (worker->state != QVFD_WORKER_ENDING)
                         qvfd_worker_alive(worker);
-                r = signals[i].run(worker, message);
                 if (r < 0)
                         qvfd_journal(QVF_LOG_WARNING, NULL, "a worker's %s can't be read: %s",
                                         signals[i].member, strerror(-r));

@@ -54,6 +54,20 @@ int worker_data_open(struct worker_engine *engine, int fd, const struct data_opt
         return 0;
 }
 
+void worker_data_first_bad(struct worker_engine *engine, int fd, const struct data_options *options,
+                const struct worker_data *data, struct qvf_error *ret_words)
+{
+        struct data_options strict = *options;
+        struct worker_data again = { NULL };
+
+        *ret_words = (struct qvf_error){ 0 };
+        if (data->data->counts.bad_lines == 0)
+                return;
+        strict.skip_bad_lines = false; /* then reading ends there */
+        open_one(engine, fd, "data", &strict, &again.data, &again.windows, ret_words);
+        worker_data_exit(&again);
+}
+
 void worker_data_exit(struct worker_data *data)
 {
         qvf_windows_free(data->windows);

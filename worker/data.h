@@ -14,6 +14,9 @@ struct worker_data {
 /* On failure what was opened is there too, for worker_data_exit(). */
 int worker_data_open(struct worker_engine *engine, int fd, const struct data_options *options, uint64_t seed,
                 struct worker_data *data, struct qvf_error *error);
+/* What the first bad line is, in words; "" where none is bad. */
+void worker_data_first_bad(struct worker_engine *engine, int fd, const struct data_options *options,
+                const struct worker_data *data, struct qvf_error *ret_words);
 void worker_data_exit(struct worker_data *data);
 void worker_data_tell(const struct worker_data *data, struct worker_values *values);
 

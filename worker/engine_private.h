@@ -52,6 +52,7 @@ struct worker_engine {
         struct worker_adapter *adapters;
         struct worker_request *requests;
         unsigned n_requests;
+        uint64_t batch_us; /* when the last batch of answers began */
         struct worker_job *job;
         bool idle_class; /* the device's threads may yield to everything else, and can be brought back */
         bool yielding;   /* and they do */

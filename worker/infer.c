@@ -20,7 +20,8 @@ struct worker_request {
         struct worker_adapter *adapters[QVF_CONTEXT_ADAPTERS_MOST];
         uint32_t n_adapters;
         bool jsonl;
-        uint64_t arrived_us, started_us, first_us, last_us;
+        uint64_t arrived_us, first_us, last_us;
+        uint64_t started_us; /* when its turn came; 0: it has not */
         struct qvf_request_stats stats;
 };
 
@@ -39,6 +40,7 @@ static void count(struct worker_engine *engine, const struct qvf_request_stats *
 
 static void tell_stats(const struct worker_request *self, struct worker_values *values)
 {
+        uint64_t started = self->started_us ? self->started_us : self->last_us;
         uint64_t first = self->first_us ? self->first_us : self->last_us;
         double writing = (double)(self->last_us - first) * 1e-6;
         uint32_t further = self->stats.generated_tokens > 1 ? self->stats.generated_tokens - 1 : 0;
@@ -46,9 +48,9 @@ static void tell_stats(const struct worker_request *self, struct worker_values *
         worker_values_u(values, "prompt_tokens", self->stats.prompt_tokens);
         worker_values_u(values, "reused_tokens", self->stats.reused_tokens);
         worker_values_u(values, "generated_tokens", self->stats.generated_tokens);
-        worker_values_d(values, "queue_ms", (double)(self->started_us - self->arrived_us) * 1e-3);
+        worker_values_d(values, "queue_ms", (double)(started - self->arrived_us) * 1e-3);
         worker_values_d(values, "first_token_ms", (double)(first - self->arrived_us) * 1e-3);
-        worker_values_d(values, "prompt_seconds", (double)(first - self->started_us) * 1e-6);
+        worker_values_d(values, "prompt_seconds", (double)(first - started) * 1e-6);
         worker_values_d(values, "generation_seconds", writing);
         worker_values_d(values, "tokens_per_second", writing > 0 ? further / writing : 0);
         worker_values_t(values, "seed", self->seed);
@@ -133,6 +135,8 @@ static void on_token(void *context, struct qvf_request *request, const struct qv
         self->last_us = worker_now_us();
         if (self->first_us == 0)
                 self->first_us = self->last_us;
+        if (self->started_us == 0)
+                self->started_us = self->engine->batch_us;
         if (self->jsonl)
                 send_line(self, token);
         else
@@ -261,7 +265,6 @@ int command_infer(struct worker_engine *engine, struct worker_command *command)
         self->seed = options->seed;
         self->jsonl = options->format == 1;
         self->arrived_us = command->arrived_us;
-        self->started_us = worker_now_us();
         r = add_request(self, options, &command->error);
         if (r < 0) {
                 for (uint32_t i = 0; i < self->n_adapters; i++)
@@ -286,6 +289,20 @@ int command_cancel(struct worker_engine *engine, struct worker_command *command)
         return 0;
 }
 
+/* Those whose turn came with the batch that began then. */
+static void note_turns(struct worker_engine *engine, uint64_t batch_us)
+{
+        for (struct worker_request *self = engine->requests; self; self = self->next) {
+                struct qvf_request_stats stats;
+
+                if (self->started_us > 0)
+                        continue;
+                qvf_request_stats(self->request, &stats);
+                if (stats.running)
+                        self->started_us = batch_us;
+        }
+}
+
 bool engine_answer(struct worker_engine *engine)
 {
         struct qvf_error error = { 0 };
@@ -294,8 +311,10 @@ bool engine_answer(struct worker_engine *engine)
                 return false;
         if (atomic_exchange(&engine->activity, ACTIVITY_INFER) != ACTIVITY_INFER)
                 engine_yield(engine, false);
+        engine->batch_us = worker_now_us();
         /* What went wrong was told to the requests, through on_finished(). */
         qvf_generator_step(engine->generator, &error);
+        note_turns(engine, engine->batch_us);
         engine_beat(engine);
         return true;
 }

@@ -90,7 +90,7 @@ int command_describe(struct worker_engine *engine, struct worker_command *comman
                 r = qvf_model_info_new(gguf, &info, &command->error);
         if (r == 0)
                 r = hash_file(engine, command->files[0], hex, &size, &command->error);
-        if (r < 0)
+        if (r != 0)
                 return r;
         describe(gguf, info, &command->values);
         worker_values_u(&command->values, "context_length", info->context_length);

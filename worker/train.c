@@ -226,6 +226,7 @@ int command_check_data(struct worker_engine *engine, struct worker_command *comm
         struct worker_data data = { NULL };
         struct qvf_lora_options lora;
         struct qvf_train_choice choice = { 0 };
+        struct qvf_error first_bad;
         uint64_t longest = 0;
         int r;
 
@@ -239,7 +240,8 @@ int command_check_data(struct worker_engine *engine, struct worker_command *comm
                         longest = qvf_max_u64(longest, data.data->starts[i + 1] - data.data->starts[i]);
                 worker_data_tell(&data, &command->values);
                 worker_values_t(&command->values, "sequences", data.windows->count);
-                worker_values_s(&command->values, "first_bad", "");
+                worker_data_first_bad(engine, command->files[0], &options->data, &data, &first_bad);
+                worker_values_s(&command->values, "first_bad", first_bad.text);
                 worker_values_t(&command->values, "longest", longest);
                 worker_values_t(&command->values, "steps", steps_of(options, &data));
                 worker_values_t(&command->values, "memory", choice.peak_bytes);

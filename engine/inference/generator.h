@@ -57,6 +57,7 @@ struct qvf_request_options { /* copied */
 
 struct qvf_request_stats {
         uint32_t prompt_tokens, reused_tokens, generated_tokens;
+        bool running; /* it has a sequence; else it waits for one */
 };
 
 int qvf_generator_new(struct qvf_context *context, struct qvf_generator **ret_generator);

@@ -141,5 +141,6 @@ void qvf_request_stats(const struct qvf_request *request, struct qvf_request_sta
                 .prompt_tokens = request->n_prompt,
                 .reused_tokens = request->n_reused,
                 .generated_tokens = request->n_generated,
+                .running = request->running,
         };
 }

@@ -160,7 +160,7 @@ training() {
 try 'a job is queued with its options, and shown until it ends' training
 
 jobs() {
-	timeout 60 "$qvfctl" train examples/demo/handheld.jsonl --detach --paused >"$scratch/id"
+	timeout 60 "$qvfctl" train examples/demo/handheld.jsonl --detach --paused --adapter slow >"$scratch/id"
 	id=$(cat "$scratch/id")
 	ctl 0 job show "$id"
 	said paused
@@ -234,11 +234,11 @@ try 'a talk with commands' chats
 
 interrupts() {
 	# Ctrl-C ends an answer that would never end, and qvfctl says what came.
-	timeout -s INT 1 "$qvfctl" infer slow --json >"$scratch/out" 2>"$scratch/errors" || true
+	timeout -s INT 3 "$qvfctl" infer slow --json >"$scratch/out" 2>"$scratch/errors" || true
 	cat "$scratch/out" "$scratch/errors"
 	said '"cancelled"'
 	# Ctrl-C leaves a job running, and qvfctl says so.
-	timeout -s INT 0.5 "$qvfctl" train examples/demo/handheld.jsonl >"$scratch/out" 2>"$scratch/errors" || true
+	timeout -s INT 3 "$qvfctl" train examples/demo/handheld.jsonl --adapter slow >"$scratch/out" 2>"$scratch/errors" || true
 	cat "$scratch/out" "$scratch/errors"
 	complained 'goes on'
 }
@@ -257,13 +257,14 @@ holds() {
 try 'holds last as long as their command' holds
 
 watching() {
-	timeout -s INT 3 "$qvfctl" jobs --watch >"$scratch/watch" 2>&1 &
+	timeout -s INT 8 "$qvfctl" jobs --watch >"$scratch/watch" 2>&1 &
 	watcher=$!
-	timeout -s INT 3 "$qvfctl" monitor >"$scratch/monitor" 2>&1 &
+	timeout -s INT 8 "$qvfctl" monitor >"$scratch/monitor" 2>&1 &
 	monitor=$!
-	timeout -s INT 3 "$qvfctl" monitor --json >"$scratch/monitor-json" 2>&1 &
+	timeout -s INT 8 "$qvfctl" monitor --json >"$scratch/monitor-json" 2>&1 &
 	monitor_json=$!
-	sleep 0.7
+	until [ -s "$scratch/watch" ]; do sleep 0.1; done
+	sleep 1
 	ctl 0 train examples/demo/handheld.jsonl
 	ctl 0 hold true
 	wait "$watcher" "$monitor" "$monitor_json" || true
@@ -309,7 +310,10 @@ fi
 gone() {
 	timeout 20 "$qvfctl" train examples/demo/handheld.jsonl --paused >"$scratch/left" 2>&1 &
 	waiting=$!
-	sleep 0.5
+	until grep -q paused "$scratch/left"; do
+		kill -0 "$waiting"
+		sleep 0.1
+	done
 	ctl 8 infer dies
 	fails wait "$waiting"
 	cat "$scratch/left"

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The queue: order, pause, holds, followers, repetition, what survives. */
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -152,6 +156,51 @@ START_TEST(a_repeated_job_waits_for_its_next_run)
 }
 END_TEST
 
+static void fill(const char *folder)
+{
+        char path[160], bytes[65536] = { 0 };
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/fill", folder);
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        ck_assert_int_ge(fd, 0);
+        while (write(fd, bytes, sizeof(bytes)) > 0)
+                ;
+        close(fd);
+}
+
+START_TEST(a_full_disk_pauses_a_job_and_loses_none)
+{
+        struct service *service = service_new(NULL);
+        char state[96], path[128];
+        _cleanup_free_ char *job = NULL;
+
+        snprintf(state, sizeof(state), "%s/state", service->folder);
+        ck_assert_int_eq(mkdir(state, 0700), 0);
+        if (mount("tmpfs", state, "tmpfs", 0, "size=4m,mode=0700") < 0) {
+                printf("SKIP a_full_disk_pauses_a_job: a file system can't be mounted here\n");
+                service_free(service);
+                return;
+        }
+        service_start(service);
+        service_add_model(service, "tiny", MODEL);
+        job = service_train(service, "tiny", "fox", 60);
+        ck_assert_int_ge(service_call(service, service->bus, job, "Job", "Pause", NULL, ""), 0);
+        fill(state);
+        service_call(service, service->bus, job, "Job", "Resume", NULL, "");
+        ck_assert(service_wait(service, job, "Job", "ReasonCode", "disk", 60));
+        ck_assert(service_wait(service, job, "Job", "State", "waiting", 1));
+        snprintf(path, sizeof(path), "%s/fill", state);
+        ck_assert_int_eq(unlink(path), 0);
+        ck_assert_int_ge(service_call(service, service->bus, job, "Job", "Resume", NULL, ""), 0);
+        ck_assert(service_wait(service, job, "Job", "State", "finished", 60));
+        ck_assert_uint_eq(service_count(service, job, "Job", "Step"), 60);
+        service_stop(service);
+        ck_assert_int_eq(umount(state), 0);
+        service_free(service);
+}
+END_TEST
+
 START_TEST(what_repeat_understands)
 {
         static const char *const wrong[] = { "", "6", "h", "5min", "-6h", "6hours", "1hourly",
@@ -171,4 +220,5 @@ END_TEST
 
 QVF_SUITE("jobs", 240, a_job_makes_an_adapter_that_answers, pause_holds_and_the_order_of_priority,
                 a_job_goes_on_after_a_restart, a_follower_waits_and_a_repeated_job_comes_again,
-                a_repeated_job_waits_for_its_next_run, what_repeat_understands)
+                a_repeated_job_waits_for_its_next_run, a_full_disk_pauses_a_job_and_loses_none,
+                what_repeat_understands)

@@ -248,6 +248,40 @@ START_TEST(a_bad_configuration_is_not_taken)
 }
 END_TEST
 
+static int count_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        (void)error;
+        ck_assert(!sd_bus_message_is_method_error(reply, NULL));
+        ++*(unsigned *)userdata;
+        return 0;
+}
+
+START_TEST(clients_take_turns)
+{
+        struct service *service = begin("clients:\n  requests: 32\n");
+        sd_bus *greedy = service_connect(service);
+        unsigned answered = 0;
+
+        for (unsigned i = 0; i < 32; i++)
+                ck_assert_int_ge(sd_bus_call_method_async(greedy, NULL, NULL, SERVICE_ROOT,
+                                                 "org.qvf.Fabric1.Manager", "Complete", count_answer,
+                                                 &answered, "ssa{sv}", "tiny", "on and on", 3, "max_tokens",
+                                                 "u", 64u, "ignore_end", "b", 1, "shift", "b", 1),
+                                0);
+        sd_bus_flush(greedy);
+        /* All of them are in the queue when this one comes, and it does not wait for all of them. */
+        ck_assert_int_ge(service_call(service, greedy, "", "Manager", "ExplainPolicy", NULL, ""), 0);
+        ck_assert_int_ge(service_call(service, service->bus, "", "Manager", "Complete", NULL, "ssa{sv}",
+                                         "tiny", "me too", 1, "max_tokens", "u", 4u),
+                        0);
+        while (sd_bus_process(greedy, NULL) > 0)
+                ;
+        ck_assert_uint_lt(answered, 32);
+        sd_bus_close_unref(greedy);
+        finish(service);
+}
+END_TEST
+
 QVF_SUITE("sessions", 120, an_answer_streams_and_ends, closing_the_pipe_and_cancel_end_an_answer,
                 a_client_that_leaves_takes_its_sessions_along, what_can_not_be_asked,
-                a_model_that_nobody_asks_is_unloaded, a_bad_configuration_is_not_taken)
+                a_model_that_nobody_asks_is_unloaded, clients_take_turns, a_bad_configuration_is_not_taken)

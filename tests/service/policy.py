@@ -3,15 +3,17 @@
 configuration, and through made-up daemons on a private system bus. Usage: policy.py files|settings|buses. Prints a
 line for each."""
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
 
 import dbus
 
-from service import Failed, ROOT, Service, wait_until
+from service import Failed, ROOT, Service, end_with_parent, wait_until
 
 try:
     import dbusmock
@@ -70,14 +72,18 @@ class MockBus:
     """A private system bus with made-up logind, power-profiles-daemon and NetworkManager."""
 
     def __init__(self):
-        self.daemons = []
-        dbusmock.DBusTestCase.setUpClass()
-        dbusmock.DBusTestCase.start_system_bus()
-        self.bus = dbusmock.DBusTestCase.get_dbus(system_bus=True)
-        for template, options in (("logind", {}), ("power_profiles_daemon", {}), ("networkmanager", {})):
-            self.daemons.append(dbusmock.DBusTestCase.spawn_server_template(template, options,
+        self.folder = tempfile.mkdtemp(prefix="qvf-bus-")
+        self.address = "unix:path=" + os.path.join(self.folder, "bus")
+        self.daemons = [subprocess.Popen(
+            ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--address", self.address],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            preexec_fn=end_with_parent)]
+        wait_until("the bus", lambda: os.path.exists(os.path.join(self.folder, "bus")))
+        os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = self.address
+        self.bus = dbus.bus.BusConnection(self.address)
+        for template in ("logind", "power_profiles_daemon", "networkmanager"):
+            self.daemons.append(dbusmock.DBusTestCase.spawn_server_template(template, {},
                                                                           stdout=subprocess.DEVNULL)[0])
-
         # The template knows nothing of it.
         self.object("org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager").AddProperty(
             "org.freedesktop.NetworkManager", "Metered", dbus.UInt32(4), dbus_interface=dbusmock.MOCK_IFACE)
@@ -86,10 +92,12 @@ class MockBus:
         return self.bus.get_object(name, path)
 
     def stop(self):
-        for daemon in self.daemons:
+        for daemon in reversed(self.daemons):
+            if daemon.poll() is not None:
+                print(f"{daemon.args} had ended with {daemon.returncode}", file=sys.stderr)
             daemon.terminate()
             daemon.wait()
-        dbusmock.DBusTestCase.tearDownClass()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Case:
@@ -126,12 +134,13 @@ class Case:
         reason = str(self.get("Reason"))
         if not reason or str(self.get("ReasonCode")) not in ("policy", "hold"):
             raise Failed(f"{constraint}: reason {self.get('ReasonCode')}: \"{reason}\"")
-        # What was on its way when it stopped may still be counted.
-        time.sleep(0.2)
+        wait_until(f"the job stands still for {constraint}", self.stands_still)
+
+    def stands_still(self):
+        """What was on its way when it stopped may still be counted for a moment."""
         step = self.get("Step")
-        time.sleep(0.5)
-        if self.get("Step") != step:
-            raise Failed(f"{constraint}: the job gets on though it waits")
+        time.sleep(0.6)
+        return self.get("Step") == step
 
     def broken(self):
         """The first constraint of training that is not kept."""
@@ -428,7 +437,7 @@ def main():
                 print(f"SKIP {test.__name__}: python-dbusmock is not installed")
             return 0
         mock = MockBus()
-        environment = {"DBUS_SYSTEM_BUS_ADDRESS": os.environ["DBUS_SYSTEM_BUS_ADDRESS"]}
+        environment = {"DBUS_SYSTEM_BUS_ADDRESS": mock.address}
     try:
         case = Case(environment)
         case.mock = mock

@@ -5,7 +5,6 @@ import ctypes
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import shutil
 import time
@@ -35,8 +34,8 @@ def wait_until(what, condition):
     raise Failed(f"not within {PATIENCE_S} s: {what}")
 
 
-def _end_with_parent():
-    # PR_SET_PDEATHSIG: a test that is killed leaves no daemon behind.
+def end_with_parent():
+    """PR_SET_PDEATHSIG: a test that is killed leaves no daemon behind."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
@@ -81,7 +80,7 @@ class Service:
             [os.path.join(BUILD, "qvfd"), *(arguments if bus else ("--address", "unix:path=" + self.socket)), "--state",
              os.path.join(self.folder, "state"), "--config", os.path.join(self.folder, "config"), "--root",
              os.path.join(self.folder, "root")],
-            stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent, stdout=self.log, stderr=self.log,
+            stdin=subprocess.DEVNULL, preexec_fn=end_with_parent, stdout=self.log, stderr=self.log,
             env={**os.environ, "QVF_PLUGIN_PATH": os.path.join(BUILD, "plugins"), **(environment or {})})
         try:
             if bus:
@@ -127,13 +126,16 @@ class Service:
         return self.log.read()
 
     def stop(self):
+        """Ends it, and looks at how it ended: what a sanitizer finds at the end counts too."""
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
             try:
-                self.child.wait(30)
+                self.child.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self.child.kill()
                 self.child.wait()
-                print("qvfd did not end when asked to", file=sys.stderr)
+        log = self.read_log()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.child.returncode != 0:
+            raise Failed(f"qvfd ended with {self.child.returncode}:\n{log[-4000:]}")

@@ -266,12 +266,13 @@ void peer_forget(struct peer *peer)
 
 void peer_load(struct peer *peer, const char *path, bool infer)
 {
+        const char *backend = getenv("QVF_TEST_BACKEND");
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         int r;
 
         ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
-        r = peer_call(peer, "Load", NULL, "ha{sv}", fd, 2, "infer", "b", (int)infer, "context_length", "u",
-                        (uint32_t)512);
+        r = peer_call(peer, "Load", NULL, "ha{sv}", fd, 3, "infer", "b", (int)infer, "context_length", "u",
+                        (uint32_t)512, "backend", "s", backend ? backend : "cpu");
         ck_assert_msg(r == 0, "Load: %s: %s", peer_error(peer), peer->error.message);
         close(fd);
 }

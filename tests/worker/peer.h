@@ -45,7 +45,7 @@ void peer_forget(struct peer *peer); /* the signals so far */
 
 /* A number in an a{sv} reply; NaN: not there. The reply can be asked many times. */
 double peer_number(sd_bus_message *reply, const char *key);
-/* Loads a model of models/, or fails the test. `options`: further options as key, 'u' and number pairs. */
+/* Loads a model on the device of QVF_TEST_BACKEND (cpu), or fails the test. */
 void peer_load(struct peer *peer, const char *path, bool infer);
 /* Asks and reads the answer to its end; returns the text, which is the caller's, or NULL. */
 char *peer_ask(struct peer *peer, const char *request, const char *prompt, uint32_t max_tokens,
