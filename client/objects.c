@@ -41,7 +41,7 @@ int qvf_list(struct qvf_client *client, const char *kind, struct qvf_value **ret
         if (r < 0)
                 return r;
         all = qvf_value_count(reply) ? &reply->items[0] : NULL;
-        for (size_t i = 0; i < qvf_value_count(all); i++) {
+        for (size_t i = 0; all && i < qvf_value_count(all); i++) {
                 struct qvf_value *interfaces = &all->items[i];
                 size_t place = qvf_value_find(interfaces, qvf_interface_of(kind));
                 _cleanup_free_ char *name = NULL;

@@ -11,7 +11,7 @@
 
 static int add_point(struct ctl_series *series, double x, double y)
 {
-        if (!isfinite(x) || !isfinite(y))
+        if (!(fabs(x) <= 1e300 && fabs(y) <= 1e300)) /* differences must be finite, too */
                 return 0;
         if ((series->count & (series->count - 1)) == 0) {
                 size_t room = series->count ? 2 * series->count : 1;
@@ -147,6 +147,16 @@ bool ctl_plot_axes(const struct ctl_plot *plot, struct ctl_axis *ret_x, struct c
         *ret_x = ctl_axis_of(fmin(x_least, 0), x_most, 6);
         *ret_y = ctl_axis_of(y_least < y_most / 3 ? fmin(y_least, 0) : y_least, y_most, 5);
         return true;
+}
+
+unsigned ctl_axis_count(const struct ctl_axis *axis)
+{
+        return (unsigned)lround((axis->most - axis->least) / axis->step) + 1;
+}
+
+double ctl_axis_value(const struct ctl_axis *axis, unsigned place)
+{
+        return axis->least + place * axis->step;
 }
 
 void ctl_axis_label(double value, char *text, size_t size)

@@ -34,6 +34,9 @@ void ctl_plot_exit(struct ctl_plot *plot);
 /* False: there is nothing to plot. */
 bool ctl_plot_axes(const struct ctl_plot *plot, struct ctl_axis *ret_x, struct ctl_axis *ret_y);
 struct ctl_axis ctl_axis_of(double least, double most, unsigned steps);
+/* How many round values an axis has, and each of them. */
+unsigned ctl_axis_count(const struct ctl_axis *axis);
+double ctl_axis_value(const struct ctl_axis *axis, unsigned place);
 /* A number as an axis writes it. */
 void ctl_axis_label(double value, char *text, size_t size);
 

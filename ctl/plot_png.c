@@ -115,16 +115,16 @@ static void draw_axes(struct picture *picture, const struct ctl_axis *x_axis, co
 {
         char label[24];
 
-        for (double v = x_axis->least; v <= x_axis->most + x_axis->step / 2; v += x_axis->step) {
-                double x = place_x(x_axis, v);
+        for (unsigned i = 0; i < ctl_axis_count(x_axis); i++) {
+                double v = ctl_axis_value(x_axis, i), x = place_x(x_axis, v);
 
                 ctl_axis_label(v, label, sizeof(label));
                 draw_line(picture, (double[]){ x, TOP }, (double[]){ x, HEIGHT - BOTTOM }, 0xdddddd, 1);
                 write_text(picture, lround(x) - (long)strlen(label) * 3 * SCALE, HEIGHT - BOTTOM + 10,
                                 label);
         }
-        for (double v = y_axis->least; v <= y_axis->most + y_axis->step / 2; v += y_axis->step) {
-                double y = place_y(y_axis, v);
+        for (unsigned i = 0; i < ctl_axis_count(y_axis); i++) {
+                double v = ctl_axis_value(y_axis, i), y = place_y(y_axis, v);
 
                 ctl_axis_label(v, label, sizeof(label));
                 draw_line(picture, (double[]){ LEFT, y }, (double[]){ WIDTH - RIGHT, y }, 0xdddddd, 1);

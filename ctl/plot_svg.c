@@ -31,8 +31,8 @@ static void draw_axes(const struct ctl_axis *x_axis, const struct ctl_axis *y_ax
         char label[24];
 
         qvf_text_append_string(out, "<g stroke=\"#ddd\" fill=\"#444\" stroke-width=\"1\">\n");
-        for (double v = x_axis->least; v <= x_axis->most + x_axis->step / 2; v += x_axis->step) {
-                double x = place_x(x_axis, v);
+        for (unsigned i = 0; i < ctl_axis_count(x_axis); i++) {
+                double v = ctl_axis_value(x_axis, i), x = place_x(x_axis, v);
 
                 ctl_axis_label(v, label, sizeof(label));
                 qvf_text_appendf(out, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", x, x, TOP,
@@ -42,8 +42,8 @@ static void draw_axes(const struct ctl_axis *x_axis, const struct ctl_axis *y_ax
                                 "text-anchor=\"middle\">%s</text>\n",
                                 x, HEIGHT - BOTTOM + 18, label);
         }
-        for (double v = y_axis->least; v <= y_axis->most + y_axis->step / 2; v += y_axis->step) {
-                double y = place_y(y_axis, v);
+        for (unsigned i = 0; i < ctl_axis_count(y_axis); i++) {
+                double v = ctl_axis_value(y_axis, i), y = place_y(y_axis, v);
 
                 ctl_axis_label(v, label, sizeof(label));
                 qvf_text_appendf(out, "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,

@@ -67,7 +67,8 @@ static void print_row(const struct canvas *canvas, unsigned row, const struct ct
         double high = y_axis->most - y_axis->least, from = (double)row / canvas->rows;
         double to = (double)(row + 1) / canvas->rows;
 
-        for (double value = y_axis->least; value <= y_axis->most + y_axis->step / 2; value += y_axis->step) {
+        for (unsigned i = 0; i < ctl_axis_count(y_axis); i++) {
+                double value = ctl_axis_value(y_axis, i);
                 double at = (y_axis->most - value) / high * (4 * canvas->rows - 1) / (4 * canvas->rows);
 
                 if (at >= from && at < to)
@@ -99,7 +100,8 @@ static void print_x_axis(const struct ctl_axis *axis, unsigned columns, struct q
         for (unsigned c = 0; c < columns; c++)
                 qvf_text_append_string(out, "─");
         qvf_text_append_char(out, '\n');
-        for (double value = axis->least; value <= axis->most + axis->step / 2; value += axis->step) {
+        for (unsigned i = 0; i < ctl_axis_count(axis); i++) {
+                double value = ctl_axis_value(axis, i);
                 unsigned at = LABEL_COLUMNS + 2 +
                               (unsigned)((value - axis->least) / (axis->most - axis->least) * (columns - 1));
                 size_t length;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
+# shellcheck disable=SC2154
 # A message bus of its own, and on it the service of fake_qvfd.py. To be read after tests/build/lib.sh.
 
 # A Python that has the modules that are named; prints nothing when none does.

@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The demo as ./setup demo runs it: the taught answer comes, and nothing of it stays behind.
 . tests/build/lib.sh
-: "${QVF_BUILD:=build}"
+: "${QVF_BUILD:=build}" "${QVF_TEST_QUICK:=}"
 if [ ! -x "$QVF_BUILD/qvfctl" ] || [ ! -x "$QVF_BUILD/qvfd" ] || [ -n "${EMULATOR:-}" ]; then
 	skip ctl/demo 'needs qvfd and qvfctl'
+	exit 0
+fi
+if [ -n "$QVF_TEST_QUICK" ]; then
+	skip ctl/demo 'QVF_TEST_QUICK is set'
 	exit 0
 fi
 TMPDIR=$scratch/tmp

@@ -10,7 +10,10 @@ if [ ! -x "$qvfctl" ] || [ -z "$python" ] || ! command -v dbus-daemon >/dev/null
 	skip ctl/verbs "needs qvfctl, dbus-daemon, and Python's dbus and gi"
 	exit 0
 fi
-start_bus && start_fake "$python" || { echo "FAIL the made-up service starts"; exit 1; }
+if ! start_bus || ! start_fake "$python"; then
+	echo "FAIL the made-up service starts"
+	exit 1
+fi
 checker=$(python_with jsonschema)
 
 # CODE ARGUMENT…: runs qvfctl; what it says is in $scratch/out and $scratch/errors.
@@ -97,11 +100,11 @@ storing() {
 	said 'loaded'
 	ctl 0 models unload helper
 	ctl 6 models unload helper
-	json done models remove tiny-silu
+	json act models remove tiny-silu
 	ctl 4 models info tiny-silu
 	ctl 0 devices reset cpu-0
 	ctl 0 devices discover
-	json done devices discover
+	json act devices discover
 	ctl 0 policy reload
 	said /etc/qvf/qvfd.yaml
 	json reload policy reload
@@ -127,7 +130,7 @@ adapters() {
 	ctl 0 adapters info sum
 	said 'taught x 0.5 + again x 1'
 	ctl 2 adapters merge sum taught:x again
-	json done adapters remove sum
+	json act adapters remove sum
 	ctl 5 adapters import denied "$scratch/a.gguf"
 }
 try 'adapters are exported, imported, merged and removed' adapters
@@ -166,7 +169,7 @@ jobs() {
 	said paused
 	ctl 0 job priority "$id" 5
 	ctl 0 job priority -- "$id" -5
-	json done job resume "$id"
+	json act job resume "$id"
 	ctl 6 job resume "$id"
 	ctl 0 job pause "$id"
 	ctl 0 job cancel "$id" --keep
@@ -231,6 +234,12 @@ chats() {
 	[ -z "$checker" ] || "$checker" tests/ctl/check_schema.py docs/schemas/turn.json "$scratch/out"
 }
 try 'a talk with commands' chats
+
+terminal() {
+	XDG_STATE_HOME=$scratch "$python" tests/ctl/chat_terminal.py "$qvfctl"
+	XDG_STATE_HOME=$scratch "$python" tests/ctl/chat_terminal.py "$qvfctl" # with a history of the first one
+}
+try 'a talk at a terminal' terminal
 
 interrupts() {
 	# Ctrl-C ends an answer that would never end, and qvfctl says what came.
