@@ -28,10 +28,10 @@ layout(set = 0, binding = 3, std430) readonly buffer dense_w4
 #define M 128u
 #define N 128u
 #define K 32u
-#define PITCH 5u /* uvec4 of a row of 32 f16, and one against bank conflicts */
+#define PITCH 20u /* pairs of a row of 32 f16, and four against bank conflicts */
 #ifdef TRANSPOSED
 #define B_ROWS K
-#define B_PITCH 17u /* of a row of 128 */
+#define B_PITCH 68u /* of a row of 128 */
 #else
 #define B_ROWS N
 #define B_PITCH PITCH
@@ -40,33 +40,33 @@ layout(set = 0, binding = 3, std430) readonly buffer dense_w4
 #define A_ALL (M * PITCH)
 #define B_ALL (B_ROWS * B_PITCH)
 
-shared uvec4 as_[2 * A_ALL]; /* twice: one half is filled while the other is multiplied; in the end, tiles at the edges */
-shared uvec4 bs[2 * B_ALL];
+shared f16vec2 as_[2 * A_ALL]; /* twice: one half is filled while the other is multiplied; in the end, tiles at the edges */
+shared f16vec2 bs[2 * B_ALL];
 
 uint rows, k_begin, k_end;
 
-/* Eight numbers of x from (m, k) on. */
-uvec4 fetch_x(uint m, uint k, float scale)
+/* Eight numbers of x from (m, k) on, as they come: nothing waits for them before put(). */
+void fetch_x(uint m, uint k, out vec4 a, out vec4 b)
 {
-        vec4 a = vec4(0.0), b = vec4(0.0);
-
-        if (m < rows) {
-                uint at = (push.rest[1] + m * push.n[4] + k) / 4;
+        uint at = (push.rest[1] + m * push.n[4] + k) / 4;
 
 #ifdef TRANSPOSED
-                at += push.n[6] / 4;
+        at += push.n[6] / 4;
 #endif
-                if (k < k_end)
-                        a = x4[at] * scale;
-                if (k + 4 < k_end)
-                        b = x4[at + 1] * scale;
-                if (k + 8 > k_end) { /* what stands behind a row may be anything */
-                        uvec4 places = uvec4(k, k + 1, k + 2, k + 3);
+        a = b = vec4(0.0);
+        if (m < rows && k < k_end)
+                a = x4[at];
+        if (m < rows && k + 4 < k_end)
+                b = x4[at + 1];
+}
 
-                        a = mix(vec4(0.0), a, lessThan(places, uvec4(k_end)));
-                        b = mix(vec4(0.0), b, lessThan(places + 4, uvec4(k_end)));
-                }
-        }
+/* Eight as f16; what stands behind a row may be anything. */
+uvec4 narrow_x(vec4 a, vec4 b, uint k, float scale)
+{
+        uvec4 places = uvec4(k, k + 1, k + 2, k + 3);
+
+        a = mix(vec4(0.0), a * scale, lessThan(places, uvec4(k_end)));
+        b = mix(vec4(0.0), b * scale, lessThan(places + 4, uvec4(k_end)));
         return uvec4(packHalf2x16(a.xy), packHalf2x16(a.zw), packHalf2x16(b.xy), packHalf2x16(b.zw));
 }
 
@@ -99,14 +99,14 @@ uvec4 fetch_w(uint row, uint column, uint row_end, uint column_end)
         return eight;
 }
 
-void fetch(uint m0, uint n0, uint k0, float scale, out uvec4 a[2], out uvec4 b[2])
+void fetch(uint m0, uint n0, uint k0, out vec4 a[4], out uvec4 b[2])
 {
         uint t = gl_LocalInvocationIndex;
 
         [[unroll]] for (uint i = 0; i < 2; i++) {
                 uint at = t + 256 * i;
 
-                a[i] = fetch_x(m0 + at / 4, k0 + at % 4 * 8, scale);
+                fetch_x(m0 + at / 4, k0 + at % 4 * 8, a[2 * i], a[2 * i + 1]);
 #ifdef TRANSPOSED
                 b[i] = fetch_w(k0 + at / 16, n0 + at % 16 * 8, k_end, push.n[1]);
 #else
@@ -115,18 +115,23 @@ void fetch(uint m0, uint n0, uint k0, float scale, out uvec4 a[2], out uvec4 b[2
         }
 }
 
-void put(uint which, uvec4 a[2], uvec4 b[2])
+void put(uint which, uint k0, float scale, vec4 a[4], uvec4 b[2])
 {
         uint t = gl_LocalInvocationIndex;
 
         [[unroll]] for (uint i = 0; i < 2; i++) {
                 uint at = t + 256 * i;
 
-                as_[which * A_ALL + at / 4 * PITCH + at % 4] = a[i];
+                uvec4 eight = narrow_x(a[2 * i], a[2 * i + 1], k0 + at % 4 * 8, scale);
+
+                [[unroll]] for (uint j = 0; j < 4; j++)
+                        as_[which * A_ALL + at / 4 * PITCH + at % 4 * 4 + j] = unpackFloat2x16(eight[j]);
 #ifdef TRANSPOSED
-                bs[which * B_ALL + at / 16 * B_PITCH + at % 16] = b[i];
+                [[unroll]] for (uint j = 0; j < 4; j++)
+                        bs[which * B_ALL + at / 16 * B_PITCH + at % 16 * 4 + j] = unpackFloat2x16(b[i][j]);
 #else
-                bs[which * B_ALL + at / 4 * B_PITCH + at % 4] = b[i];
+                [[unroll]] for (uint j = 0; j < 4; j++)
+                        bs[which * B_ALL + at / 4 * B_PITCH + at % 4 * 4 + j] = unpackFloat2x16(b[i][j]);
 #endif
         }
 }
@@ -135,7 +140,7 @@ void store(uint m, uint n, coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUse
 {
         uint width = push.n[7] > 1 ? push.n[1] : push.n[3];
         uint base = push.n[7] > 1 ? gl_WorkGroupID.z * (push.n[0] * width) : push.rest[0];
-        uint slot = gl_SubgroupID * 64; /* in uvec4 */
+        uint slot = gl_SubgroupID * 256; /* in pairs */
         bool add = (push.flags & QVF_ACCUMULATE) != 0 && push.n[7] <= 1;
 
 #ifndef TRANSPOSED
@@ -145,13 +150,13 @@ void store(uint m, uint n, coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUse
                 coopMatStore(sum * factor, y, base + m * width + n, width, gl_CooperativeMatrixLayoutRowMajor);
                 return;
         }
-        coopMatStore(sum * factor, as_, slot, 4, gl_CooperativeMatrixLayoutRowMajor);
+        coopMatStore(sum * factor, as_, slot, 16, gl_CooperativeMatrixLayoutRowMajor);
         subgroupBarrier();
         for (uint i = gl_SubgroupInvocationID; i < 256; i += gl_SubgroupSize)
                 if (m + i / 16 < rows && n + i % 16 < push.n[1]) {
                         uint at = base + (m + i / 16) * width + n + i % 16;
 
-                        float one = uintBitsToFloat(as_[slot + i / 4][i % 4]);
+                        float one = uintBitsToFloat(packFloat2x16(as_[slot + i]));
 
                         y[at] = add ? y[at] + one : one;
                 }
@@ -165,7 +170,8 @@ void main()
         uint sm = gl_SubgroupID / 4 * 64, sn = gl_SubgroupID % 4 * 32;
         float scale = push.f[2] / (LOSS_SCALED && args.loss_scale != 0.0 ? args.loss_scale : 1.0);
         coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUseAccumulator> sums[4][2];
-        uvec4 a[2], b[2];
+        vec4 a[4];
+        uvec4 b[2];
         uint which = 0;
 
         rows = dense_rows();
@@ -176,25 +182,25 @@ void main()
         [[unroll]] for (uint i = 0; i < 4; i++)
                 [[unroll]] for (uint j = 0; j < 2; j++)
                         sums[i][j] = coopmat<float, gl_ScopeSubgroup, 16, 16, gl_MatrixUseAccumulator>(0.0);
-        fetch(m0, n0, k_begin, scale, a, b);
-        put(0, a, b);
+        fetch(m0, n0, k_begin, a, b);
+        put(0, k_begin, scale, a, b);
         barrier();
         for (uint k0 = k_begin; k0 < k_end; k0 += K) {
                 if (k0 + K < k_end)
-                        fetch(m0, n0, k0 + K, scale, a, b);
+                        fetch(m0, n0, k0 + K, a, b);
                 [[unroll]] for (uint k = 0; k < K; k += 16) {
                         coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseA> ma[4];
                         coopmat<float16_t, gl_ScopeSubgroup, 16, 16, gl_MatrixUseB> mb[2];
 
                         [[unroll]] for (uint i = 0; i < 4; i++)
-                                coopMatLoad(ma[i], as_, which * A_ALL + (sm + 16 * i) * PITCH + k / 8, PITCH,
+                                coopMatLoad(ma[i], as_, which * A_ALL + (sm + 16 * i) * PITCH + k / 2, PITCH,
                                                 gl_CooperativeMatrixLayoutRowMajor);
                         [[unroll]] for (uint j = 0; j < 2; j++)
 #ifdef TRANSPOSED
-                                coopMatLoad(mb[j], bs, which * B_ALL + k * B_PITCH + (sn + 16 * j) / 8, B_PITCH,
+                                coopMatLoad(mb[j], bs, which * B_ALL + k * B_PITCH + (sn + 16 * j) / 2, B_PITCH,
                                                 gl_CooperativeMatrixLayoutRowMajor);
 #else
-                                coopMatLoad(mb[j], bs, which * B_ALL + (sn + 16 * j) * B_PITCH + k / 8, B_PITCH,
+                                coopMatLoad(mb[j], bs, which * B_ALL + (sn + 16 * j) * B_PITCH + k / 2, B_PITCH,
                                                 gl_CooperativeMatrixLayoutColumnMajor);
 #endif
                         [[unroll]] for (uint i = 0; i < 4; i++)
@@ -203,7 +209,7 @@ void main()
                 }
                 which = 1 - which;
                 if (k0 + K < k_end)
-                        put(which, a, b);
+                        put(which, k0 + K, scale, a, b);
                 barrier();
         }
         [[unroll]] for (uint i = 0; i < 4; i++)
