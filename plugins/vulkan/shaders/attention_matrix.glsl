@@ -46,18 +46,31 @@ uint pack_half(float a, float b)
         return packHalf2x16(clamp(vec2(a, b), -65504.0, 65504.0));
 }
 
-/* Rows row0 to row0 + count of `from` into `to`, columns `column` to `column + SIZE`; none from `end` on. */
-#define STAGE(to, from, row0, count, end, stride, column, factor) \
-        for (uint at = gl_LocalInvocationIndex; at < (count) * (SIZE / 8); at += 128) { \
-                uint row = (row0) + at / (SIZE / 8), word = (row * (stride) + (column)) / 4 + at % (SIZE / 8) * 2; \
-                vec4 a = vec4(0.0), b = vec4(0.0); \
+#define LOADS(count) (((count) * (SIZE / 8) + 127) / 128) /* of an invocation, of eight numbers each */
+
+/* Rows row0 to row0 + count of `from`, columns `column` to `column + SIZE`, on their way into registers; none from `end`
+ * on. */
+#define FETCH(raw, from, row0, count, end, stride, column) \
+        [[unroll]] for (uint i = 0; i < LOADS(count); i++) { \
+                uint at = gl_LocalInvocationIndex + 128 * i, row = (row0) + at / (SIZE / 8); \
+                uint word = (row * (stride) + (column)) / 4 + at % (SIZE / 8) * 2; \
 \
-                if (row < (end)) { \
-                        a = from[word] * (factor); \
-                        b = from[word + 1] * (factor); \
+                raw[2 * i] = raw[2 * i + 1] = vec4(0.0); \
+                if (at < (count) * (SIZE / 8) && row < (end)) { \
+                        raw[2 * i] = from[word]; \
+                        raw[2 * i + 1] = from[word + 1]; \
                 } \
-                to[at / (SIZE / 8) * PITCH4 + at % (SIZE / 8)] = \
-                                uvec4(pack_half(a.x, a.y), pack_half(a.z, a.w), pack_half(b.x, b.y), pack_half(b.z, b.w)); \
+        }
+
+/* What was fetched into shared memory, as f16. */
+#define PUT(to, raw, count, factor) \
+        [[unroll]] for (uint i = 0; i < LOADS(count); i++) { \
+                uint at = gl_LocalInvocationIndex + 128 * i; \
+                vec4 a = raw[2 * i] * (factor), b = raw[2 * i + 1] * (factor); \
+\
+                if (at < (count) * (SIZE / 8)) \
+                        to[at / (SIZE / 8) * PITCH4 + at % (SIZE / 8)] = \
+                                        uvec4(pack_half(a.x, a.y), pack_half(a.z, a.w), pack_half(b.x, b.y), pack_half(b.z, b.w)); \
         }
 
 /* The subgroup's 16 rows of what was staged, as SIZE / 16 matrices. */

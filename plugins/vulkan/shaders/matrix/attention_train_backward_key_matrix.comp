@@ -13,6 +13,7 @@ void main()
         uint own_greatest = 0u;
         int own_last = -1;
         float scale, weights[OF_LANE], slopes[OF_LANE];
+        vec4 raw_1[2 * LOADS(TILE)], raw_2[2 * LOADS(TILE)];
         MATRIX_A keys[SIZE / 16], values[SIZE / 16];
         MATRIX_SUM key_sums[SIZE / 16], value_sums[SIZE / 16];
 
@@ -31,8 +32,10 @@ void main()
                 }
         atomicMax(bound, own_last);
         atomicMax(greatest, own_greatest);
-        STAGE(stage_1, k, key0, TILE, rows, push.n[1], key_head * SIZE, 1.0)
-        STAGE(stage_2, v, key0, TILE, rows, push.n[1], key_head * SIZE, 1.0)
+        FETCH(raw_1, k, key0, TILE, rows, push.n[1], key_head * SIZE)
+        FETCH(raw_2, v, key0, TILE, rows, push.n[1], key_head * SIZE)
+        PUT(stage_1, raw_1, TILE, 1.0)
+        PUT(stage_2, raw_2, TILE, 1.0)
         barrier();
         scale = scale_for(greatest);
         last = uint(bound);
@@ -40,11 +43,13 @@ void main()
         LOAD_OWN(values, stage_2)
         [[unroll]] for (uint d = 0; d < SIZE / 16; d++)
                 key_sums[d] = value_sums[d] = MATRIX_SUM(0.0);
-        for (uint head = key_head * group; head < (key_head + 1) * group; head++)
+        for (uint head = key_head * group; head < (key_head + 1) * group; head++) {
+                FETCH(raw_1, q, key0, STEP, rows, push.n[0], head * SIZE)
+                FETCH(raw_2, dy, key0, STEP, rows, push.n[0], head * SIZE)
                 for (uint row0 = key0; row0 <= last; row0 += STEP) {
                         barrier();
-                        STAGE(stage_1, q, row0, STEP, rows, push.n[0], head * SIZE, 1.0)
-                        STAGE(stage_2, dy, row0, STEP, rows, push.n[0], head * SIZE, scale)
+                        PUT(stage_1, raw_1, STEP, 1.0)
+                        PUT(stage_2, raw_2, STEP, scale)
                         if (t < STEP) {
                                 uint r = min(row0 + t, rows - 1);
 
@@ -53,6 +58,8 @@ void main()
                                 step_first[t] = row0 + t < rows ? first[r] : int(rows);
                         }
                         barrier();
+                        FETCH(raw_1, q, row0 + STEP, STEP, last + 1, push.n[0], head * SIZE)
+                        FETCH(raw_2, dy, row0 + STEP, STEP, last + 1, push.n[0], head * SIZE)
                         SCORES(keys, stage_1)
                         [[unroll]] for (uint i = 0; i < OF_LANE; i++) {
                                 uint c = lane_column(i);
@@ -69,6 +76,7 @@ void main()
                         PUT_WEIGHTS(slopes)
                         ADD_PRODUCT(key_sums, stage_1)
                 }
+        }
         STORE(key_sums, out_1, key0, rows, push.n[1], key_head * SIZE, push.f[0] / scale)
         STORE(value_sums, out_2, key0, rows, push.n[1], key_head * SIZE, 1.0 / scale)
 }

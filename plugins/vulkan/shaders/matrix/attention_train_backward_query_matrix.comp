@@ -9,6 +9,8 @@ void main()
         uint key_column = head / (push.n[0] / push.n[1]) * SIZE, r = row0 + lane_row(), last = min(row0 + TILE, rows);
         uint own = min(r, rows - 1);
         float own_lse, own_delta, scale, weights[OF_LANE];
+        vec4 raw_1[2 * LOADS(TILE)], raw_2[2 * LOADS(TILE)];
+        uint begin;
         MATRIX_A queries[SIZE / 16], gradients[SIZE / 16];
         MATRIX_SUM sums[SIZE / 16];
         int from;
@@ -27,18 +29,25 @@ void main()
         barrier();
         scale = scale_for(greatest);
         own_delta = delta[own * push.n[2] + head].x * scale;
-        STAGE(stage_1, q, row0, TILE, rows, push.n[0], head * SIZE, 1.0)
-        STAGE(stage_2, dy, row0, TILE, rows, push.n[0], head * SIZE, scale)
+        FETCH(raw_1, q, row0, TILE, rows, push.n[0], head * SIZE)
+        FETCH(raw_2, dy, row0, TILE, rows, push.n[0], head * SIZE)
+        PUT(stage_1, raw_1, TILE, 1.0)
+        PUT(stage_2, raw_2, TILE, scale)
         barrier();
         LOAD_OWN(queries, stage_1)
         LOAD_OWN(gradients, stage_2)
         [[unroll]] for (uint d = 0; d < SIZE / 16; d++)
                 sums[d] = MATRIX_SUM(0.0);
-        for (uint j0 = uint(bound) / STEP * STEP; j0 < last; j0 += STEP) {
+        begin = uint(bound) / STEP * STEP;
+        FETCH(raw_1, k, begin, STEP, rows, push.n[1], key_column)
+        FETCH(raw_2, v, begin, STEP, rows, push.n[1], key_column)
+        for (uint j0 = begin; j0 < last; j0 += STEP) {
                 barrier();
-                STAGE(stage_1, k, j0, STEP, rows, push.n[1], key_column, 1.0)
-                STAGE(stage_2, v, j0, STEP, rows, push.n[1], key_column, 1.0)
+                PUT(stage_1, raw_1, STEP, 1.0)
+                PUT(stage_2, raw_2, STEP, 1.0)
                 barrier();
+                FETCH(raw_1, k, j0 + STEP, STEP, last, push.n[1], key_column)
+                FETCH(raw_2, v, j0 + STEP, STEP, last, push.n[1], key_column)
                 SCORES(queries, stage_1)
                 [[unroll]] for (uint i = 0; i < OF_LANE; i++) {
                         uint j = j0 + lane_column(i);

@@ -22,6 +22,8 @@ void main()
         uint row0 = gl_WorkGroupID.x * TILE, head = gl_WorkGroupID.y, rows = qvf_rows();
         uint key_column = head / (push.n[0] / push.n[1]) * SIZE, r = row0 + lane_row(), last = min(row0 + TILE, rows);
         float largest = SCORE_NONE, total = 0.0, own_lse, weights[OF_LANE];
+        vec4 raw[2 * LOADS(TILE)], raw_values[2 * LOADS(STEP)];
+        uint begin;
         MATRIX_A queries[SIZE / 16];
         MATRIX_SUM sums[SIZE / 16];
         int from;
@@ -31,17 +33,21 @@ void main()
         from = max(first[min(r, rows - 1)], 0);
         if (gl_LocalInvocationIndex == 0)
                 lowest = int(row0);
-        STAGE(keys, q, row0, TILE, rows, push.n[0], head * SIZE, 1.0)
+        FETCH(raw, q, row0, TILE, rows, push.n[0], head * SIZE)
+        PUT(keys, raw, TILE, 1.0)
         barrier();
         atomicMin(lowest, from);
         LOAD_OWN(queries, keys)
         barrier();
-        for (uint j0 = uint(lowest) / STEP * STEP; j0 < last; j0 += STEP) {
+        begin = uint(lowest) / STEP * STEP;
+        FETCH(raw, k, begin, STEP, rows, push.n[1], key_column)
+        for (uint j0 = begin; j0 < last; j0 += STEP) {
                 float before = largest;
 
                 barrier();
-                STAGE(keys, k, j0, STEP, rows, push.n[1], key_column, 1.0)
+                PUT(keys, raw, STEP, 1.0)
                 barrier();
+                FETCH(raw, k, j0 + STEP, STEP, last, push.n[1], key_column)
                 SCORES(queries, keys)
                 [[unroll]] for (uint i = 0; i < OF_LANE; i++) {
                         uint j = j0 + lane_column(i);
@@ -61,11 +67,15 @@ void main()
                 lse[r * push.n[2] + head] = own_lse;
         [[unroll]] for (uint d = 0; d < SIZE / 16; d++)
                 sums[d] = MATRIX_SUM(0.0);
-        for (uint j0 = uint(lowest) / STEP * STEP; j0 < last; j0 += STEP) {
+        FETCH(raw, k, begin, STEP, rows, push.n[1], key_column)
+        FETCH(raw_values, v, begin, STEP, rows, push.n[1], key_column)
+        for (uint j0 = begin; j0 < last; j0 += STEP) {
                 barrier();
-                STAGE(keys, k, j0, STEP, rows, push.n[1], key_column, 1.0)
-                STAGE(values, v, j0, STEP, rows, push.n[1], key_column, 1.0)
+                PUT(keys, raw, STEP, 1.0)
+                PUT(values, raw_values, STEP, 1.0)
                 barrier();
+                FETCH(raw, k, j0 + STEP, STEP, last, push.n[1], key_column)
+                FETCH(raw_values, v, j0 + STEP, STEP, last, push.n[1], key_column)
                 SCORES(queries, keys)
                 [[unroll]] for (uint i = 0; i < OF_LANE; i++) {
                         uint j = j0 + lane_column(i);
