@@ -140,7 +140,9 @@ uint16_t qvf_builder_fixed(struct qvf_builder *builder, const struct qvf_value *
 uint16_t qvf_builder_temporary(
                 struct qvf_builder *builder, uint32_t rows, uint32_t columns, enum qvf_dtype dtype)
 {
-        struct qvf_value value = { .rows = rows, .columns = columns, .dtype = dtype, .scale = 1, .temporary = 1 };
+        struct qvf_value value = {
+                .rows = rows, .columns = columns, .dtype = dtype, .scale = 1, .temporary = 1
+        };
         uint64_t bytes;
 
         if (!qvf_mul_u64(qvf_row_bytes(dtype, columns), rows, &bytes) || bytes == 0) {

@@ -47,7 +47,7 @@ struct qvf_device_options {
         uint32_t size;
         uint32_t threads;       /* 0: as many as the device finds sensible; CPU only */
         uint32_t submission_ms; /* longest piece of work between two looks at pause; 0: 100 */
-        int32_t cache_folder;   /* descriptor of a folder for compiled shaders and the like; 0: nothing is kept */
+        int32_t cache_folder; /* descriptor of a folder for compiled shaders and the like; 0: nothing is kept */
 };
 
 struct qvf_weight { /* a constant matrix as a model file holds it */
