@@ -19,6 +19,8 @@
 #define VECTOR_INVOCATIONS 256u
 #define VECTOR_NUMBERS 4u /* of matmul_vector.comp by a subgroup */
 #define VECTOR_DEPTH 2u
+#define TASKS_ENOUGH 4096u  /* with fewer, all subgroups of a workgroup do one together */
+#define TOGETHER_LEAST 512u /* of K, for that */
 #define GROUPS_IN_A_ROW 32768u
 #define PARTS_SLOT 2u          /* of scratch memory */
 #define GRADIENT_SCALE 0x1p14f /* a probability is at most 1: what f16 holds of it then goes down to 4e-12 */
@@ -218,7 +220,8 @@ static bool emit_lanes(struct vk_build *build, const struct vk_call *call, const
 {
         const struct vk_dense *p = piece->product;
         uint32_t lanes = call->features->subgroup_size, m = piece->m, rows = 1, columns = 4;
-        bool aligned = p->weight->value->offset % 16 == 0;
+        uint32_t tasks;
+        bool aligned = p->weight->value->offset % 16 == 0, together;
         struct vk_dispatch d;
 
         if (!call->features->subgroup || lanes > LANES_INVOCATIONS || LANES_INVOCATIONS % lanes)
@@ -233,19 +236,25 @@ static bool emit_lanes(struct vk_build *build, const struct vk_call *call, const
         } else {
                 rows = m <= 2 ? m : m <= 4 ? 4 : 8;
         }
+        if (p->transposed)
+                columns = 8;
+        tasks = vk_div_up(piece->n, columns) * vk_div_up(m, rows);
+        together = tasks < TASKS_ENOUGH && piece->k >= TOGETHER_LEAST;
         d.constant[1] = rows;
         if (p->transposed) {
-                columns = 8;
                 d.shader = VK_SHADER_MATMUL_BACKWARD_LANES;
-                d.n_constants = 2;
+                d.constant[2] = together;
+                d.constant[3] = lanes;
+                d.n_constants = 4;
         } else {
                 d.shader = VK_SHADER_MATMUL_LANES;
                 d.constant[2] = columns;
                 d.constant[3] = aligned && (p->weight->dtype == QVF_F32 || p->weight->dtype == QVF_F16);
-                d.n_constants = 4;
+                d.constant[4] = together;
+                d.constant[5] = lanes;
+                d.n_constants = 6;
         }
-        share_out(&d, vk_div_up(vk_div_up(piece->n, columns) * vk_div_up(m, rows),
-                                      LANES_INVOCATIONS / lanes));
+        share_out(&d, together ? tasks : vk_div_up(tasks, LANES_INVOCATIONS / lanes));
         vk_emit(build, &d);
         return true;
 }

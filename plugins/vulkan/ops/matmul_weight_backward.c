@@ -5,6 +5,8 @@
 
 #define NARROW 8u      /* places of the narrower matrix that an invocation has */
 #define COLUMNS 32u    /* invocations beside each other */
+#define COLUMNS_FEW 8u /* with few rows more workgroups, and shorter slices */
+#define FEW_ROWS 256u
 #define SLICES 8u      /* of the rows in a workgroup */
 #define PARTS_MOST 32u /* of the rows, in workgroups */
 #define ROWS_OF_A_PART 128u
@@ -25,7 +27,7 @@ static struct shape shape_of(const struct vk_call *call)
         s.wide = s.x_wide ? columns : rows;
         s.narrow = s.x_wide ? rows : columns;
         s.vectors = s.wide % 4 == 0 && s.narrow % NARROW == 0;
-        s.parts = vk_div_up(call->rows, ROWS_OF_A_PART);
+        s.parts = call->rows <= FEW_ROWS ? 1 : vk_div_up(call->rows, ROWS_OF_A_PART);
         if (s.parts > PARTS_MOST)
                 s.parts = PARTS_MOST;
         if (4ull * s.wide * s.narrow * s.parts > PARTS_BYTES)
@@ -59,20 +61,21 @@ void vk_op_matmul_weight_backward(struct vk_build *build, const struct vk_call *
                                                            : VK_SHADER_MATMUL_WEIGHT_BACKWARD);
         const uint32_t n[] = { s.wide, s.narrow, s.x_wide ? 1 : dw->columns, s.x_wide ? dw->columns : 1, 0,
                 s.parts };
-        const uint32_t constants[] = { COLUMNS, SLICES, COLUMNS * SLICES, NARROW };
+        uint32_t columns = s.vectors && call->rows <= FEW_ROWS ? COLUMNS_FEW : COLUMNS;
+        const uint32_t constants[] = { columns, SLICES, COLUMNS * SLICES, NARROW };
 
         for (unsigned i = 0; i < 6; i++)
                 d.push.n[i] = n[i];
         for (unsigned i = 0; i < 4; i++)
                 d.constant[i] = constants[i];
-        d.n_constants = s.vectors ? 0 : 4;
+        d.n_constants = s.vectors ? 1 : 4;
         d.bind[1].value = s.x_wide ? x->value : dy->value;
         d.bind[2].value = s.x_wide ? dy->value : x->value;
         if (s.parts > 1)
                 d.bind[0] = (struct vk_binding){
                         .value = vk_scratch(build, 0, bytes), .bytes = bytes, .written = true
                 };
-        d.groups[0] = vk_div_up(s.wide, s.vectors ? 4 * COLUMNS : COLUMNS);
+        d.groups[0] = vk_div_up(s.wide, s.vectors ? 4 * columns : columns);
         d.groups[1] = vk_div_up(s.narrow, NARROW);
         d.groups[2] = s.parts;
         d.cost = (uint64_t)call->rows * s.wide * s.narrow;

@@ -1,7 +1,7 @@
 #version 450
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RB x NB numbers of the product by one subgroup, whose lanes share out the K products of each: for few rows or a narrow
- * result. Rows of W are whole groups of 8 numbers, those of x too. */
+/* RB x NB numbers of the product by one subgroup, or with TOGETHER by all subgroups of a workgroup; its lanes share out the
+ * K products of each: for few rows or a narrow result. Rows of W are whole groups of 8 numbers, those of x too. */
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #extension GL_EXT_control_flow_attributes : require
 
@@ -11,6 +11,8 @@ layout(local_size_x = 128) in;
 layout(constant_id = 1) const uint RB = 1;
 layout(constant_id = 2) const uint NB = 4;
 layout(constant_id = 3) const bool WIDE = false; /* W is F16 or F32, and its rows are whole uvec4 */
+layout(constant_id = 4) const bool TOGETHER = false;
+layout(constant_id = 5) const uint LANES = 32;
 
 layout(set = 0, binding = 2, std430) readonly buffer dense_x4
 {
@@ -20,6 +22,10 @@ layout(set = 0, binding = 3, std430) readonly buffer dense_w4
 {
         uvec4 w4[];
 };
+
+#define SUBGROUPS (128 / LANES)
+
+shared float part[SUBGROUPS * RB * NB];
 
 void eight_weights(uint n, uint k, out float eight[8])
 {
@@ -48,7 +54,8 @@ void eight_weights(uint n, uint k, out float eight[8])
 
 void main()
 {
-        uint across = (push.n[1] + NB - 1) / NB, task = qvf_group() * gl_NumSubgroups + gl_SubgroupID;
+        uint across = (push.n[1] + NB - 1) / NB, own = TOGETHER ? gl_SubgroupID : 0;
+        uint task = TOGETHER ? qvf_group() : qvf_group() * SUBGROUPS + gl_SubgroupID;
         uint rows = dense_rows(), m0 = task / across * RB, n0 = task % across * NB;
         float sums[RB * NB];
 
@@ -56,7 +63,7 @@ void main()
                 return;
         [[unroll]] for (uint i = 0; i < RB * NB; i++)
                 sums[i] = 0.0;
-        for (uint k = gl_SubgroupInvocationID * 8; k < push.n[2]; k += gl_SubgroupSize * 8) {
+        for (uint k = (own * LANES + gl_SubgroupInvocationID) * 8; k < push.n[2]; k += (TOGETHER ? 128 : LANES) * 8) {
                 vec4 a[RB * 2];
                 float b[NB * 8];
 
@@ -78,19 +85,29 @@ void main()
                                 [[unroll]] for (uint d = 0; d < 8; d++)
                                         sums[i * NB + j] += a[2 * i + d / 4][d % 4] * b[8 * j + d];
         }
-        /* Each lane keeps one number, so that neighbours are stored together: results may stand in the host's memory. */
-        float own = 0.0;
-
-        [[unroll]] for (uint i = 0; i < RB * NB; i++) {
-                float sum = subgroupAdd(sums[i]);
-
-                if (gl_SubgroupInvocationID == i)
-                        own = sum;
-                else if (i >= gl_SubgroupSize && gl_SubgroupInvocationID == 0 && m0 + i / NB < rows && n0 + i % NB < push.n[1])
-                        dense_store(m0 + i / NB, n0 + i % NB, sum);
+        [[unroll]] for (uint i = 0; i < RB * NB; i++)
+                sums[i] = subgroupAdd(sums[i]);
+        if (TOGETHER) {
+                [[unroll]] for (uint i = 0; i < RB * NB; i++)
+                        if (gl_SubgroupInvocationID == 0)
+                                part[own * (RB * NB) + i] = sums[i];
+                barrier();
+                if (own != 0)
+                        return;
+                [[unroll]] for (uint i = 0; i < RB * NB; i++)
+                        [[unroll]] for (uint s = 1; s < SUBGROUPS; s++)
+                                sums[i] += part[s * (RB * NB) + i];
         }
+        /* Each lane keeps one number, so that neighbours are stored together: results may stand in the host's memory. */
+        float kept = 0.0;
+
+        [[unroll]] for (uint i = 0; i < RB * NB; i++)
+                if (gl_SubgroupInvocationID == i)
+                        kept = sums[i];
+                else if (i >= LANES && gl_SubgroupInvocationID == 0 && m0 + i / NB < rows && n0 + i % NB < push.n[1])
+                        dense_store(m0 + i / NB, n0 + i % NB, sums[i]);
         uint m = m0 + gl_SubgroupInvocationID / NB, n = n0 + gl_SubgroupInvocationID % NB;
 
         if (gl_SubgroupInvocationID < RB * NB && m < rows && n < push.n[1])
-                dense_store(m, n, own);
+                dense_store(m, n, kept);
 }

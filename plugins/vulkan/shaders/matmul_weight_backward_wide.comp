@@ -5,7 +5,10 @@
 
 #include "qvf.glsl"
 
-layout(local_size_x = 128) in; /* 32 columns of four, 4 slices */
+layout(local_size_x = 128) in;
+layout(constant_id = 0) const uint COLUMNS = 32; /* of four; the rest are slices of the rows */
+
+const uint SLICES = 128 / COLUMNS;
 
 layout(set = 0, binding = 1, std430) buffer weight_dw
 {
@@ -24,10 +27,10 @@ shared vec4 part[128 * 8]; /* [slice][j][column] */
 
 void main()
 {
-        uint t = gl_LocalInvocationIndex, column = t % 32, slice = t / 32;
-        uint place = gl_WorkGroupID.x * 32 + column, j0 = gl_WorkGroupID.y * 8;
-        uint slices = 4 * push.n[5], rows = qvf_rows(), each = (rows + slices - 1) / slices;
-        uint begin = min((gl_WorkGroupID.z * 4 + slice) * each, rows), end = min(begin + each, rows);
+        uint t = gl_LocalInvocationIndex, column = t % COLUMNS, slice = t / COLUMNS;
+        uint place = gl_WorkGroupID.x * COLUMNS + column, j0 = gl_WorkGroupID.y * 8;
+        uint slices = SLICES * push.n[5], rows = qvf_rows(), each = (rows + slices - 1) / slices;
+        uint begin = min((gl_WorkGroupID.z * SLICES + slice) * each, rows), end = min(begin + each, rows);
         uint wide_step = push.n[0] / 4, narrow_step = push.n[1] / 4;
         vec4 sum[8];
 
@@ -46,13 +49,15 @@ void main()
                                 }
                         }
         [[unroll]] for (uint j = 0; j < 8; j++)
-                part[(slice * 8 + j) * 32 + column] = sum[j];
+                part[(slice * 8 + j) * COLUMNS + column] = sum[j];
         barrier();
-        for (uint i = t; i < 8 * 32; i += 128) {
-                uint j = j0 + i / 32;
-                vec4 all = (part[i] + part[i + 256]) + (part[i + 512] + part[i + 768]);
+        for (uint i = t; i < 8 * COLUMNS; i += 128) {
+                uint j = j0 + i / COLUMNS;
+                vec4 all = part[i];
 
-                place = gl_WorkGroupID.x * 32 + i % 32;
+                [[unroll]] for (uint s = 1; s < SLICES; s++)
+                        all += part[i + s * 8 * COLUMNS];
+                place = gl_WorkGroupID.x * COLUMNS + i % COLUMNS;
                 if (place >= wide_step)
                         continue;
                 for (uint c = 0; c < 4; c++) {
