@@ -6,19 +6,12 @@
 shared float step_lse[STEP], step_delta[STEP];
 shared int step_first[STEP];
 
-void main()
+/* The last row that looks at one of the keys, and the largest |dy| that comes back. */
+void find_rows(uint key0, uint first_head, uint group, uint rows)
 {
-        uint key0 = gl_WorkGroupID.x * TILE, key_head = gl_WorkGroupID.y, rows = qvf_rows(), t = gl_LocalInvocationIndex;
-        uint group = push.n[0] / push.n[1], j = key0 + lane_row(), last;
-        uint own_greatest = 0u;
+        uint t = gl_LocalInvocationIndex, own_greatest = 0u;
         int own_last = -1;
-        float scale, weights[OF_LANE], slopes[OF_LANE];
-        vec4 raw_1[2 * LOADS(TILE)], raw_2[2 * LOADS(TILE)];
-        MATRIX_A keys[SIZE / 16], values[SIZE / 16];
-        MATRIX_SUM key_sums[SIZE / 16], value_sums[SIZE / 16];
 
-        if (key0 >= rows)
-                return;
         if (t == 0) {
                 bound = int(key0);
                 greatest = 0u;
@@ -27,11 +20,25 @@ void main()
         for (uint r = key0 + t; r < rows; r += 128)
                 if (first[r] < int(key0 + TILE)) {
                         own_last = int(r);
-                        for (uint head = key_head * group; head < (key_head + 1) * group; head++)
+                        for (uint head = first_head; head < first_head + group; head++)
                                 own_greatest = max(own_greatest, floatBitsToUint(delta[r * push.n[2] + head].y));
                 }
         atomicMax(bound, own_last);
         atomicMax(greatest, own_greatest);
+}
+
+void main()
+{
+        uint key0 = gl_WorkGroupID.x * TILE, key_head = gl_WorkGroupID.y, rows = qvf_rows(), t = gl_LocalInvocationIndex;
+        uint group = push.n[0] / push.n[1], j = key0 + lane_row(), last;
+        float scale, weights[OF_LANE], slopes[OF_LANE];
+        vec4 raw_1[2 * LOADS(TILE)], raw_2[2 * LOADS(TILE)];
+        MATRIX_A keys[SIZE / 16], values[SIZE / 16];
+        MATRIX_SUM key_sums[SIZE / 16], value_sums[SIZE / 16];
+
+        if (key0 >= rows)
+                return;
+        find_rows(key0, key_head * group, group, rows);
         FETCH(raw_1, k, key0, TILE, rows, push.n[1], key_head * SIZE)
         FETCH(raw_2, v, key0, TILE, rows, push.n[1], key_head * SIZE)
         PUT(stage_1, raw_1, TILE, 1.0)
