@@ -92,6 +92,16 @@ static struct item *add(struct qvf_options *options, const char *key, const char
         return item;
 }
 
+void qvf_options_unset(struct qvf_options *options, const char *key)
+{
+        for (size_t i = 0; options && i < options->count; i++)
+                if (strcmp(options->items[i].key, key) == 0) {
+                        item_exit(&options->items[i]);
+                        options->items[i] = options->items[--options->count];
+                        break;
+                }
+}
+
 static void add_texts(struct qvf_options *options, struct item *item, const char *const *texts, size_t count)
 {
         if (!item)

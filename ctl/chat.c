@@ -33,8 +33,10 @@ struct chat {
         struct ctl *ctl;
         const struct chat_options *chosen;
         struct qvf_session *session;
-        struct qvf_message turns[TURNS_MOST]; /* texts are this struct's */
-        size_t count;
+        struct qvf_options *defaults; /* of the session */
+        struct qvf_message
+                        turns[TURNS_MOST + 1]; /* the first one is the system's; texts are this struct's */
+        size_t count;                          /* of those behind it */
         bool stats, ended;
         struct qvf_error *error;
 };
@@ -42,7 +44,13 @@ struct chat {
 static void forget(struct chat *chat, size_t to)
 {
         while (chat->count > to)
-                free((char *)chat->turns[--chat->count].text);
+                free((char *)chat->turns[chat->count--].text);
+}
+
+static void set_system(struct chat *chat, const char *text)
+{
+        free((char *)chat->turns[0].text);
+        chat->turns[0] = (struct qvf_message){ "system", text && *text ? strdup(text) : NULL };
 }
 
 static int add_turn(struct chat *chat, const char *role, const char *text)
@@ -57,7 +65,7 @@ static int add_turn(struct chat *chat, const char *role, const char *text)
         copy = strdup(text);
         if (!copy)
                 return -ENOMEM;
-        chat->turns[chat->count++] = (struct qvf_message){ role, copy };
+        chat->turns[++chat->count] = (struct qvf_message){ role, copy };
         return 0;
 }
 
@@ -85,10 +93,12 @@ static int answer_turns(struct chat *chat)
         _cleanup_(ctl_answer_exit) struct ctl_answer answer = { .print = !chat->chosen->common.json };
         const struct qvf_stream stream = ctl_answer_stream(&answer);
         struct qvf_failure failure;
+        bool system = chat->turns[0].text != NULL;
         uint32_t request;
         int r;
 
-        if (qvf_session_chat(chat->session, chat->turns, chat->count, NULL, &stream, &request, &failure) < 0)
+        if (qvf_session_chat(chat->session, chat->turns + !system, chat->count + system, NULL, &stream,
+                            &request, &failure) < 0)
                 return ctl_failed(chat->error, &failure);
         ctl_catch_interrupt(true);
         r = ctl_answer_wait(chat->ctl, chat->session, request, &answer, chat->error);
@@ -100,12 +110,15 @@ static int answer_turns(struct chat *chat)
         return 0;
 }
 
-static int set_options(struct chat *chat, struct qvf_options *options)
+/* What is refused is not sent again. */
+static int send_defaults(struct chat *chat, const char *key)
 {
         struct qvf_failure failure;
 
-        if (qvf_session_set_options(chat->session, options, &failure) < 0)
-                fprintf(stderr, "%s\n", failure.message);
+        if (qvf_session_set_options(chat->session, chat->defaults, &failure) == 0)
+                return 0;
+        qvf_options_unset(chat->defaults, key);
+        fprintf(stderr, "%s\n", failure.message);
         return 0;
 }
 
@@ -133,7 +146,7 @@ static int do_retry(struct chat *chat, const char *argument)
                 fprintf(stderr, "there is nothing to answer yet\n");
                 return 0;
         }
-        if (strcmp(chat->turns[chat->count - 1].role, "assistant") == 0)
+        if (strcmp(chat->turns[chat->count].role, "assistant") == 0)
                 forget(chat, chat->count - 1);
         return answer_turns(chat);
 }
@@ -148,30 +161,26 @@ static int do_undo(struct chat *chat, const char *argument)
 
 static int do_system(struct chat *chat, const char *argument)
 {
-        _cleanup_options_ struct qvf_options *options = qvf_options_new();
-
-        qvf_options_set_string(options, "system", argument);
-        return set_options(chat, options);
+        set_system(chat, argument);
+        return 0;
 }
 
 static int do_adapter(struct chat *chat, const char *argument)
 {
-        _cleanup_options_ struct qvf_options *options = qvf_options_new();
         const struct bench_strings adapters = { { argument }, *argument ? 1 : 0 };
         struct qvf_error error;
 
         if (!*argument)
-                qvf_options_set_weights(options, "adapters", NULL, 0);
-        if (ctl_send_adapters(&adapters, options, &error) != 0)
+                qvf_options_set_weights(chat->defaults, "adapters", NULL, 0);
+        if (ctl_send_adapters(&adapters, chat->defaults, &error) != 0) {
                 fprintf(stderr, "%s\n", error.text);
-        else
-                set_options(chat, options);
-        return 0;
+                return 0;
+        }
+        return send_defaults(chat, "adapters");
 }
 
 static int do_set(struct chat *chat, const char *argument)
 {
-        _cleanup_options_ struct qvf_options *options = qvf_options_new();
         const char *space = strchr(argument, ' ');
         char key[40], *end;
         double number;
@@ -187,10 +196,10 @@ static int do_set(struct chat *chat, const char *argument)
                 return 0;
         }
         if (number == (double)(int64_t)number)
-                qvf_options_set_integer(options, key, (int64_t)number);
+                qvf_options_set_integer(chat->defaults, key, (int64_t)number);
         else
-                qvf_options_set_number(options, key, number);
-        return set_options(chat, options);
+                qvf_options_set_number(chat->defaults, key, number);
+        return send_defaults(chat, key);
 }
 
 static int do_stats(struct chat *chat, const char *argument)
@@ -210,7 +219,7 @@ static int do_save(struct chat *chat, const char *argument)
         const char *text;
         FILE *file;
 
-        for (size_t i = 0; i < chat->count; i++) {
+        for (size_t i = chat->turns[0].text ? 0 : 1; i <= chat->count; i++) {
                 struct json_object *message = json_object_new_object();
 
                 json_object_object_add(message, "role", json_object_new_string(chat->turns[i].role));
@@ -349,12 +358,15 @@ static int talk(struct chat *chat)
 static int run(const void *given, struct qvf_error *error)
 {
         const struct chat_options *options = given;
+        struct ctl_answer_options answer = options->answer;
         _cleanup_options_ struct qvf_options *sent = qvf_options_new();
         _cleanup_free_ struct chat *chat = calloc(1, sizeof(*chat));
         struct ctl *ctl = ctl_context();
         struct qvf_failure failure;
-        int r = ctl_answer_send(&options->answer, sent, error);
+        int r;
 
+        answer.system = NULL; /* a turn of its own here */
+        r = ctl_answer_send(&answer, sent, error);
         if (!chat)
                 return qvf_error_set(error, CTL_FAILED, "not enough memory");
         if (r == 0)
@@ -362,13 +374,15 @@ static int run(const void *given, struct qvf_error *error)
         if (r != 0)
                 return r;
         *chat = (struct chat){
-                .ctl = ctl, .chosen = options, .stats = options->answer.stats, .error = error
+                .ctl = ctl, .chosen = options, .stats = answer.stats, .defaults = sent, .error = error
         };
+        set_system(chat, options->answer.system);
         if (qvf_session_open(ctl->client, options->answer.model, sent, &chat->session, &failure) < 0)
                 return ctl_failed(error, &failure);
         r = talk(chat);
         qvf_session_free(chat->session);
         forget(chat, 0);
+        set_system(chat, NULL);
         return r;
 }
 

@@ -112,7 +112,9 @@ struct ctl_text ctl_ago(uint64_t microseconds, uint64_t now)
 
         if (microseconds == 0)
                 return out;
-        if (microseconds > now)
+        if (microseconds / 1000000 == now / 1000000)
+                snprintf(out.text, sizeof(out.text), "just now");
+        else if (microseconds > now)
                 snprintf(out.text, sizeof(out.text), "in %.30s",
                                 ctl_duration((double)((microseconds - now) / 1000000)).text);
         else

@@ -12,11 +12,13 @@
 #include "daemon/model.h"
 #include "daemon/qvfd.h"
 #include "daemon/request.h"
+#include "daemon/request_end.h"
 #include "daemon/session.h"
 #include "daemon/train.h"
+#include "daemon/train_failure.h"
 #include "daemon/vtables.h"
 
-/* All that hangs on a model ends; what takes a moment (a job that trains) leaves it busy for that moment. */
+/* All that hangs on a model ends at once: its worker goes with it. */
 static void free_of_users(struct qvfd *service, struct qvfd_model *model)
 {
         const char *name = model->object.name;
@@ -24,18 +26,19 @@ static void free_of_users(struct qvfd *service, struct qvfd_model *model)
         QVFD_EACH(struct qvfd_session, session, service, QVFD_SESSION)
         if (strcmp(session->model, name) == 0)
                 qvfd_session_free(session);
+        for (struct qvfd_request *request = service->requests, *next; request; request = next) {
+                next = request->next;
+                if (request->model == model)
+                        qvfd_request_finish(request, "failed", NULL, QVFD_BUS_NAME ".Error.Cancelled",
+                                        "the model was removed");
+        }
         QVFD_EACH(struct qvfd_job, job, service, QVFD_JOB)
         {
                 if (qvfd_job_has_ended(job) || strcmp(job->model, name) != 0)
                         continue;
-                if (job->phase == QVFD_PHASE_NONE) {
-                        qvfd_job_end(job, QVFD_CANCELLED, "user", "its model was removed");
-                } else {
-                        job->cancelling = true;
-                        qvfd_train_stop(job);
-                        if (job->phase == QVFD_PHASE_NONE)
-                                qvfd_job_end(job, QVFD_CANCELLED, "user", "its model was removed");
-                }
+                if (job->phase != QVFD_PHASE_NONE)
+                        qvfd_train_detach(job);
+                qvfd_job_end(job, QVFD_CANCELLED, "user", "its model was removed");
         }
         QVFD_EACH(struct qvfd_adapter, adapter, service, QVFD_ADAPTER)
         if (strcmp(adapter->model, name) == 0 && !qvfd_adapter_user(adapter))

@@ -128,6 +128,22 @@ int qvfd_data_check(struct qvfd_call *call)
         return qvfd_work_start(call, work);
 }
 
+/* What the worker found in it stands in the record too. */
+static void remember(const struct qvfd_adapter *adapter)
+{
+        int folder = adapter->object.service->store.adapters;
+        _cleanup_json_ struct json_object *record = NULL;
+        char name[80];
+
+        snprintf(name, sizeof(name), "%s.json", adapter->object.name);
+        if (qvfd_record_read(folder, name, &record, NULL) < 0)
+                return;
+        qvfd_json_set_u64(record, "parameters", adapter->parameters);
+        qvfd_json_set_u64(record, "rank", adapter->rank);
+        qvfd_json_set_number(record, "alpha", adapter->alpha);
+        qvfd_record_write(folder, name, record, NULL);
+}
+
 static void on_described(
                 void *context, struct qvfd_worker *worker, sd_bus_message *reply, const sd_bus_error *error)
 {
@@ -141,6 +157,7 @@ static void on_described(
         adapter->parameters = qvfd_json_u64(info, "parameters");
         adapter->rank = (uint32_t)qvfd_json_u64(info, "rank");
         adapter->alpha = qvfd_json_number(info, "alpha", adapter->alpha);
+        remember(adapter);
         QVFD_CHANGED(adapter, "Parameters", "Rank", "Alpha");
 }
 

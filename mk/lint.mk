@@ -6,7 +6,7 @@ CLANG_FORMAT ?= clang-format
 LINT_SOURCES := $(sort $(common_SOURCES) $(engine_SOURCES) $(daemon_SOURCES) $(daemon/policy_SOURCES) $(daemon/config_SOURCES) $(daemon/sensors_SOURCES) $(bench_SOURCES) $(client_SOURCES) $(ctl_SOURCES) $(worker_SOURCES) $(cpu_PLAIN_SOURCES) $(cpu_SOURCES) \
 	$(TEST_HELPERS) $(TEST_SOURCES))
 C_FILES := $(sort $(shell find common engine daemon worker bench client ctl examples plugins include tests fuzz -name '*.[ch]' 2>/dev/null))
-SCRIPTS := $(sort setup .ci/run $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' -r tests packaging 2>/dev/null))
+SCRIPTS := $(sort setup .ci/run $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' -r tests packaging examples 2>/dev/null))
 # Another version of clang-format may disagree with what the tree was formatted by.
 CLANG_FORMAT_VERSION := 14
 have = $(shell command -v $(1) 2>/dev/null)
@@ -45,7 +45,7 @@ CPPCHECK_FLAGS := --enable=warning,performance,portability,style --inline-suppr 
 	--suppress=normalCheckLevelMaxBranches --suppress=unknownMacro --suppress=missingIncludeSystem
 cppcheck:
 ifneq ($(call have,cppcheck),)
-	$(say) CPPCHECK 'common engine bench plugins'
+	$(say) CPPCHECK 'common engine daemon bench client ctl plugins'
 	@mkdir -p $(BUILD)/cppcheck
 	$(Q)cppcheck $(CPPCHECK_FLAGS) --cppcheck-build-dir=$(BUILD)/cppcheck -I. -Iinclude -D__linux__ -D_GNU_SOURCE \
 		$(wildcard common engine daemon worker bench client ctl plugins)

@@ -17,6 +17,7 @@ struct worker_job {
         struct qvf_lora *lora;
         struct qvf_train_job *run;
         double duty_cycle, seconds;
+        uint64_t memory_before; /* the process' limit without the job */
         uint64_t resumed_us;    /* since when it computes */
         uint64_t rest_until_us; /* 0: it has not begun to rest */
         uint64_t checkpoint_step, told_us, tokens_told;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "worker/bus.h"
 #include "worker/discover.h"
@@ -26,13 +27,11 @@ int main(int argc, char **argv)
                                 stderr);
                 return WORKER_USAGE;
         }
-        if (worker_sandbox_process(&error) < 0) {
+        if (worker_sandbox_process(&error) < 0)
+                status = WORKER_SANDBOX;
+        else if (worker_serve(BUS_FD, &status, &error) < 0)
+                status = WORKER_PROTOCOL;
+        if (error.code < 0)
                 fprintf(stderr, "<3>%s\n", error.text);
-                return WORKER_SANDBOX;
-        }
-        if (worker_serve(BUS_FD, &status, &error) < 0) {
-                fprintf(stderr, "<3>%s\n", error.text);
-                return WORKER_PROTOCOL;
-        }
-        return (int)status;
+        _exit((int)status); /* without the destructors of drivers */
 }

@@ -152,6 +152,9 @@ int command_train(struct worker_engine *engine, struct worker_command *command)
         }
         job->checkpoint_step = qvf_train_job_resumed_from(job->run);
         tell_start(job, &command->values);
+        job->memory_before = atomic_load(&engine->memory_limit);
+        if (options->memory > 0)
+                atomic_store(&engine->memory_limit, options->memory);
         engine->job = QVF_TAKE(job);
         set_training(engine);
         return 0;
@@ -350,6 +353,7 @@ static void end_job(struct worker_engine *engine, const char *verdict, const str
                 if (error)
                         worker_values_s(&event->values, "error", worker_error_name(error->code, false));
         }
+        atomic_store(&engine->memory_limit, job->memory_before);
         engine->job = worker_job_free(job);
         set_training(engine);
         if (stop)

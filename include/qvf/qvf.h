@@ -112,6 +112,9 @@ QVF_API void qvf_options_set_strings(
 /* A copy of the descriptor is taken. */
 QVF_API void qvf_options_set_fd(struct qvf_options *options, const char *key, int fd);
 
+/* As if it had never been set. */
+QVF_API void qvf_options_unset(struct qvf_options *options, const char *key);
+
 struct qvf_weight {
         const char *name;
         double weight;
@@ -133,7 +136,7 @@ struct qvf_session;
 /* A conversation: what its requests have in common is computed once. `options` are defaults for all of them. */
 QVF_API int qvf_session_open(struct qvf_client *client, const char *model, const struct qvf_options *options,
                 struct qvf_session **ret_session, struct qvf_failure *failure);
-/* Other defaults for the requests that follow; keys that are not named stay as they are. */
+/* Other defaults for the requests that follow, in place of all earlier ones. */
 QVF_API int qvf_session_set_options(
                 struct qvf_session *session, const struct qvf_options *options, struct qvf_failure *failure);
 /* Closes it; requests that are under way get no more callbacks. */

@@ -59,4 +59,20 @@ if [ -x "$QVF_BUILD/qvf-bench" ]; then
 	try 'the installed qvf-bench finds its plugins and answers' answers
 fi
 
+# As an application is built: by pkg-config, against the installed header and library.
+library() {
+	PKG_CONFIG_PATH=$scratch/here/lib/pkgconfig
+	export PKG_CONFIG_PATH
+	# shellcheck disable=SC2046
+	gcc -Wall -Werror -o "$scratch/complete" examples/complete.c $(pkg-config --cflags --libs qvf)
+	readelf -d "$scratch/complete" | grep -q 'libqvf.so.0'
+	QVF_ADDRESS=unix:path=$scratch/nobody LD_LIBRARY_PATH=$scratch/here/lib fails "$scratch/complete" hello
+}
+if [ -f "$scratch/here/lib/libqvf.so.0" ] && [ -z "$EMULATOR" ] && command -v gcc pkg-config readelf >/dev/null; then
+	case $QVF_BUILD in
+	*-asan*) skip 'a program is built against the installed library' 'the library needs the sanitizer' ;;
+	*) try 'a program is built against the installed library' library ;;
+	esac
+fi
+
 finish

@@ -32,7 +32,10 @@ START_TEST(options_become_values)
         qvf_options_set_number(options, "share", 0.25);
         qvf_options_set_string(options, "text", "old");
         qvf_options_set_string(options, "text", "ü");
+        qvf_options_set_number(options, "not", 1);
         qvf_options_set_strings(options, "stop", stops);
+        qvf_options_unset(options, "not");
+        qvf_options_unset(options, "never");
         qvf_options_set_weights(options, "adapters", weights, 2);
         ck_assert_int_eq(qvf_options_check(options, NULL), 0);
         value = values_of(options);

@@ -247,7 +247,10 @@ class Session(Thing):
 
     @dbus.service.method(f"{BUS}.Session", in_signature="a(ss)ha{sv}", out_signature="u")
     def Chat(self, messages, output, options):
-        return self.answer(f"{len(messages)} turns, {messages[-1][1]}" if messages[-1][1] != "slow" else "slow", output, options)
+        turns = [turn for turn in messages if turn[0] != "system"]
+        system = {"system": messages[0][1]} if len(turns) < len(messages) else {}
+        text = f"{len(turns)} turns, {turns[-1][1]}" if turns[-1][1] != "slow" else "slow"
+        return self.answer(text, output, {**options, **system})
 
     @dbus.service.method(f"{BUS}.Session", in_signature="u")
     def Cancel(self, request):
@@ -255,7 +258,7 @@ class Session(Thing):
 
     @dbus.service.method(f"{BUS}.Session", in_signature="a{sv}")
     def SetOptions(self, options):
-        self.options = {**self.options, **options}
+        self.options = options
 
     @dbus.service.method(f"{BUS}.Session")
     def Close(self):

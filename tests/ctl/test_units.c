@@ -33,6 +33,8 @@ START_TEST(numbers_for_people)
         ck_assert_str_eq(ctl_loss(0.4123).text, "0.412");
         ck_assert_str_eq(ctl_ago(0, 5).text, "never");
         ck_assert_str_eq(ctl_ago(1000000, 61000000).text, "1 min 0 s ago");
+        ck_assert_str_eq(ctl_ago(61000000, 61500000).text, "just now");
+        ck_assert_str_eq(ctl_ago(71000000, 61000000).text, "in 10 s");
         ck_assert_str_eq(ctl_time(0).text, "-");
 }
 END_TEST

@@ -222,14 +222,15 @@ answers() {
 try 'answers are streamed' answers
 
 chats() {
-	printf '%s\n' hi /help '/set temperature 0.5' /wat '/system Bob' more /undo again "/save $scratch/chat.jsonl" |
+	printf '%s\n' hi /help '/set temperature 0.5' /wat '/system Bob' more /undo '/adapter taught:2' '/set top_k 3' again "/save $scratch/chat.jsonl" |
 		timeout 60 "$qvfctl" chat >"$scratch/out" 2>"$scratch/errors"
 	cat "$scratch/out" "$scratch/errors"
 	said '1 turns, hi says nobody.'
 	said '3 turns, more says Bob.'
-	said '3 turns, again says Bob.'
+	# What was set before stays.
+	said '3 turns, again says Bob. ü€😀 taught*2.0'
 	complained 'did you mean /set?'
-	[ "$(grep -o '"role"' "$scratch/chat.jsonl" | wc -l)" -eq 4 ]
+	[ "$(grep -o '"role"' "$scratch/chat.jsonl" | wc -l)" -eq 5 ]
 	printf 'hi\n' | timeout 60 "$qvfctl" chat --json >"$scratch/out"
 	[ -z "$checker" ] || "$checker" tests/ctl/check_schema.py docs/schemas/turn.json "$scratch/out"
 }

@@ -136,8 +136,27 @@ START_TEST(a_follower_waits_and_a_repeated_job_comes_again)
 }
 END_TEST
 
+START_TEST(a_follower_comes_when_the_first_has_finished)
+{
+        struct service *service = begin(NULL);
+        _cleanup_free_ char *first = service_train(service, "tiny", "first", 100);
+        _cleanup_close_ int data = service_open(service, "d.jsonl", "{\"text\":\"one two three four\"}\n");
+
+        ck_assert_int_ge(service_call(service, service->bus, "", "Manager", "Train", NULL, "sha{sv}", "tiny",
+                                         data, 3, "after", "s", "1", "steps", "u", 2u, "adapter", "s",
+                                         "second"),
+                        0);
+        ck_assert(service_wait(service, "jobs/_32", "Job", "State", "finished", 60));
+        ck_assert(service_wait(service, first, "Job", "State", "finished", 1));
+        ck_assert_uint_ge(service_count(service, "jobs/_32", "Job", "Started"),
+                        service_count(service, first, "Job", "Finished"));
+        finish(service);
+}
+END_TEST
+
 START_TEST(a_repeated_job_waits_for_its_next_run)
 {
+        char command[200];
         struct service *service = begin(NULL);
         _cleanup_close_ int data = service_open(service, "d.jsonl", "{\"text\":\"one two three four\"}\n");
 
@@ -152,6 +171,18 @@ START_TEST(a_repeated_job_waits_for_its_next_run)
         service_start(service);
         ck_assert(service_wait(service, "jobs/_31", "Job", "ReasonCode", "time", 5));
         ck_assert_uint_eq(service_count(service, "jobs/_31", "Job", "Runs"), 1);
+        /* The night falls while nobody looks. */
+        service_stop(service);
+        snprintf(command, sizeof(command),
+                        "sed -i 's/\"not_before\":[0-9]*/\"not_before\":0/' %s/state/jobs/1/job.json",
+                        service->folder);
+        ck_assert_int_eq(system(command), 0);
+        service_start(service);
+        for (unsigned i = 0; i < 1000 && service_count(service, "jobs/_31", "Job", "Runs") < 2; i++)
+                usleep(20000);
+        ck_assert_uint_eq(service_count(service, "jobs/_31", "Job", "Runs"), 2);
+        ck_assert(service_wait(service, "jobs/_31", "Job", "ReasonCode", "time", 5));
+        ck_assert_uint_gt(service_count(service, "adapters/again", "Adapter", "SizeBytes"), 0);
         finish(service);
 }
 END_TEST
@@ -220,5 +251,5 @@ END_TEST
 
 QVF_SUITE("jobs", 240, a_job_makes_an_adapter_that_answers, pause_holds_and_the_order_of_priority,
                 a_job_goes_on_after_a_restart, a_follower_waits_and_a_repeated_job_comes_again,
-                a_repeated_job_waits_for_its_next_run, a_full_disk_pauses_a_job_and_loses_none,
-                what_repeat_understands)
+                a_follower_comes_when_the_first_has_finished, a_repeated_job_waits_for_its_next_run,
+                a_full_disk_pauses_a_job_and_loses_none, what_repeat_understands)

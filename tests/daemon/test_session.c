@@ -256,6 +256,31 @@ static int count_answer(sd_bus_message *reply, void *userdata, sd_bus_error *err
         return 0;
 }
 
+START_TEST(a_model_that_is_removed_by_force_takes_all_along)
+{
+        struct service *service = begin(NULL);
+        struct finished finished = { 0 };
+        _cleanup_free_ char *session = open_session(service, service->bus, &finished), *state = NULL,
+                            *model = NULL, *job = NULL;
+        uint32_t number = 0;
+        int answer;
+
+        job = service_train(service, "tiny", "fox", 100000);
+        ck_assert(service_wait(service, job, "Job", "State", "running", 60));
+        answer = infer(service, service->bus, session, 4096, &number);
+        ck_assert_int_ge(service_call(service, service->bus, "models/tiny", "Model", "Remove", NULL, "a{sv}",
+                                         1, "force", "b", 1),
+                        0);
+        read_all(answer);
+        close(answer);
+        model = service_text(service, "models/tiny", "Model", "State");
+        ck_assert_ptr_null(model);
+        state = service_text(service, job, "Job", "State");
+        ck_assert_str_eq(state, "cancelled");
+        finish(service);
+}
+END_TEST
+
 START_TEST(clients_take_turns)
 {
         struct service *service = begin("clients:\n  requests: 32\n");
@@ -284,4 +309,5 @@ END_TEST
 
 QVF_SUITE("sessions", 120, an_answer_streams_and_ends, closing_the_pipe_and_cancel_end_an_answer,
                 a_client_that_leaves_takes_its_sessions_along, what_can_not_be_asked,
-                a_model_that_nobody_asks_is_unloaded, clients_take_turns, a_bad_configuration_is_not_taken)
+                a_model_that_nobody_asks_is_unloaded, a_model_that_is_removed_by_force_takes_all_along,
+                clients_take_turns, a_bad_configuration_is_not_taken)

@@ -139,8 +139,6 @@ static _Noreturn void run_worker(int fd)
                 dup2(fd, 3);
         else
                 fcntl(3, F_SETFD, 0);
-        /* The search for leaks starts a process, which a worker may not. */
-        setenv("ASAN_OPTIONS", "detect_leaks=0", 0);
         execl(path, "qvf-worker", (char *)NULL);
         _exit(127);
 }

@@ -278,6 +278,7 @@ START_TEST(asked_to_end_it_leaves_a_checkpoint)
         kill(peer->pid, SIGTERM);
         status = peer_wait_end(peer, 20000);
         ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        peer_stop(peer);
         for (unsigned i = 1; i < 100000; i++) {
                 snprintf(name, sizeof(name), "checkpoint-%u", i);
                 if (faccessat(folder, name, F_OK, 0) == 0)
