@@ -149,9 +149,12 @@ int qvf_conformance_compare(struct conformance_run *run, unsigned operand)
 {
         uint32_t dtype = run->plain[operand].dtype;
 
-        if (!memcmp(run->before[operand].data, run->plain[operand].data,
-                            qvf_conformance_bytes(&run->plain[operand])))
-                return compare_bytes(run, operand); /* an input, or nothing to do */
+        bool sum = operand == 0 && run->test->op.flags & QVF_ACCUMULATE;
+
+        /* An input, or nothing to do; but a sum may stay as it was and yet be one, when too little was added. */
+        if (!sum && !memcmp(run->before[operand].data, run->plain[operand].data,
+                                    qvf_conformance_bytes(&run->plain[operand])))
+                return compare_bytes(run, operand);
         if (run->test->op.kind == QVF_OP_QUANTIZE && operand == 0)
                 return compare_quantised(run);
         if (run->test->op.kind == QVF_OP_HEAD_LOSS && operand == 2)
