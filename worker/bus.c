@@ -91,7 +91,10 @@ static void take(struct worker_server *server, struct worker_event *event)
         const char *text = event->text ? event->text : "";
 
         switch (event->kind) {
-        case EVENT_REPLY: reply(server, event->command); break;
+        case EVENT_REPLY:
+                server->commands_out--;
+                reply(server, event->command);
+                break;
         case EVENT_TEXT:
                 worker_output_text(&server->outputs, event->serial, event->text, event->length);
                 break;
@@ -164,7 +167,8 @@ static int on_pulse(sd_event_source *source, uint64_t time, void *server_)
 {
         struct worker_server *server = server_;
         struct worker_pulse pulse = worker_engine_pulse(server->engine);
-        bool rests = pulse.activity == ACTIVITY_IDLE || pulse.activity == ACTIVITY_PAUSED;
+        bool rests = server->commands_out == 0 &&
+                     (pulse.activity == ACTIVITY_IDLE || pulse.activity == ACTIVITY_PAUSED);
 
         check_limits(server, &pulse);
         if ((pulse.beats != server->beats_told && !rests) || (int)pulse.activity != server->activity_told)
@@ -176,10 +180,12 @@ static int on_pulse(sd_event_source *source, uint64_t time, void *server_)
         return sd_event_source_set_time(source, time + PULSE_US);
 }
 
-void worker_server_watch(struct worker_server *server)
+void worker_server_command(struct worker_server *server, struct worker_command *command)
 {
         int enabled;
 
+        server->commands_out++;
+        worker_engine_command(server->engine, command);
         if (sd_event_source_get_enabled(server->pulse_source, &enabled) >= 0 && enabled == SD_EVENT_OFF) {
                 sd_event_source_set_time(server->pulse_source, worker_now_us() + PULSE_US);
                 sd_event_source_set_enabled(server->pulse_source, SD_EVENT_ON);
@@ -193,7 +199,7 @@ static void cancel(void *server, uint64_t serial)
         if (!command)
                 return;
         command->serial = serial;
-        worker_engine_command(((struct worker_server *)server)->engine, command);
+        worker_server_command(server, command);
 }
 
 static void output_ended(
@@ -220,7 +226,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
         (void)info;
         if (!command)
                 return sd_event_exit(server->event, 0);
-        worker_engine_command(server->engine, command);
+        worker_server_command(server, command);
         return 0;
 }
 

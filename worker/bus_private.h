@@ -19,6 +19,7 @@ struct worker_server {
         struct worker_outputs outputs;
         sd_event_source *pulse_source, *events_source;
         uint64_t next_serial;
+        unsigned commands_out; /* that the engine's thread has not done */
         unsigned beats_told;
         int activity_told;
         enum worker_status status;
@@ -27,7 +28,7 @@ struct worker_server {
 
 extern const sd_bus_vtable worker_vtable[];
 
-/* The pulse is felt as long as there is something to do. */
-void worker_server_watch(struct worker_server *server);
+/* Hands a command to the engine's thread, whose pulse is felt from now on as long as there is something to do. */
+void worker_server_command(struct worker_server *server, struct worker_command *command);
 
 #endif

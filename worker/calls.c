@@ -185,8 +185,7 @@ static int fill(const struct call *kind, sd_bus_message *call, struct worker_com
 static void send(struct worker_server *server, struct worker_command *command, sd_bus_message *call)
 {
         command->call = sd_bus_message_ref(call);
-        worker_engine_command(server->engine, command);
-        worker_server_watch(server);
+        worker_server_command(server, command);
 }
 
 /* The pipe stays with this thread; the engine knows the request by its number. */

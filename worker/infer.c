@@ -275,6 +275,8 @@ int command_infer(struct worker_engine *engine, struct worker_command *command)
         self->next = engine->requests;
         engine->requests = self;
         engine->n_requests++;
+        /* Before the reply: who sees that nothing is asked for any more must see that something is done. */
+        atomic_store(&engine->activity, ACTIVITY_INFER);
         count(engine, NULL);
         return 0;
 }
@@ -309,8 +311,8 @@ bool engine_answer(struct worker_engine *engine)
 
         if (engine->n_requests == 0)
                 return false;
-        if (atomic_exchange(&engine->activity, ACTIVITY_INFER) != ACTIVITY_INFER)
-                engine_yield(engine, false);
+        atomic_store(&engine->activity, ACTIVITY_INFER);
+        engine_yield(engine, false);
         engine->batch_us = worker_now_us();
         /* What went wrong was told to the requests, through on_finished(). */
         qvf_generator_step(engine->generator, &error);

@@ -277,8 +277,10 @@ int command_resume(struct worker_engine *engine, struct worker_command *command)
 {
         int r = need_job(engine, command);
 
-        if (r == 0)
+        if (r == 0) {
                 engine->job->paused = false;
+                atomic_store(&engine->activity, ACTIVITY_TRAIN);
+        }
         set_training(engine);
         return r;
 }
