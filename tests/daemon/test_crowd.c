@@ -214,8 +214,10 @@ START_TEST(all_are_answered_or_refused_by_a_limit)
                         alone, crowded, (unsigned long long)warm, (unsigned long long)after);
         ck_assert_msg(crowd.failed == 0, "%s", crowd.message);
         ck_assert_uint_gt(crowd.answered, 0);
+#ifndef __SANITIZE_ADDRESS__ /* it keeps what was freed for a while */
         ck_assert_msg(after < warm + 1024, "qvfd grew from %llu to %llu KiB", (unsigned long long)warm,
                         (unsigned long long)after);
+#endif
         for (unsigned i = 0; i < CLIENTS; i++)
                 sd_bus_close_unref(clients[i].bus);
         service_stop(service);
