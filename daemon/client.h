@@ -18,7 +18,6 @@ struct qvfd_client {
         uid_t uid;
         pid_t pid;
         sd_bus_track *track;
-        unsigned n_calls; /* that have not been answered */
         unsigned n_requests, n_sessions, n_holds;
         uint64_t memory_bytes; /* of its prompts and answers */
         uint64_t served;       /* when a request of its was last started, as a number that only grows */

@@ -11,8 +11,6 @@
 #include "daemon/session.h"
 #include "daemon/vtables.h"
 
-enum { CALLS_MOST = 64 }; /* of one client, unanswered: far more than a program that waits for answers has */
-
 static const struct qvfd_method *const methods[QVFD_KINDS] = {
         [QVFD_MANAGER] = qvfd_manager_methods,
         [QVFD_DEVICE] = qvfd_device_methods,
@@ -87,12 +85,7 @@ static int enter(struct qvfd *service, sd_bus_message *message, struct qvfd_obje
 
         if (r < 0)
                 return qvfd_fail(error, "AccessDenied", "the caller can't be identified: %s", strerror(-r));
-        if (call.client->n_calls >= CALLS_MOST)
-                r = qvfd_fail(error, "LimitReached", "more than %d calls of this client are waiting",
-                                CALLS_MOST);
-        else
-                r = run(&call, authorised);
-        return r;
+        return run(&call, authorised);
 }
 
 int qvfd_dispatch(sd_bus_message *message, void *userdata, sd_bus_error *error)
