@@ -50,8 +50,9 @@ done
 export QVF_VK_LIMITS=
 
 if ls /usr/share/vulkan/explicit_layer.d/*validation*.json >/dev/null 2>&1; then
-	VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$program" selftest -b vulkan --quick >"$directory/out" 2>&1
-	[ $? -eq 0 ] && ! grep -qi 'validation error\|VUID' "$directory/out"
+	status=0
+	VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$program" selftest -b vulkan --quick >"$directory/out" 2>&1 || status=1
+	! grep -qi 'validation error\|VUID' "$directory/out" && [ "$status" -eq 0 ]
 	result 'the validation layer finds nothing' $?
 else
 	echo "SKIP validation: the layer is not installed"
