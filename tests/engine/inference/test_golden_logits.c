@@ -46,9 +46,11 @@ static void check_model(const char *name, const char *file, const char *level)
         struct qvf_adapter *adapter = NULL;
         struct qvf_error error = { 0 };
         static const uint32_t batches[] = { 96, 7, 1 };
-        /* Another order of sums than any level of the CPU's flips other rounding ties, and one moves logits by 0.2 %. */
-        double most = getenv("QVF_TEST_BACKEND") ? 1e-2 : 3 * golden->logits_distance;
+        double most = 3 * golden->logits_distance;
 
+        /* Another order of sums than any level of the CPU's flips other rounding ties; one moves logits by 0.2 %. */
+        if (!test_level_applies("plain") && most < 5e-3)
+                most = 5e-3;
         ck_assert_msg(qvf_adapter_new(model, golden->adapter, &adapter, &error) == 0, "%s", error.text);
         for (int with = 0; with < 2; with++) {
                 uint64_t count;

@@ -111,9 +111,7 @@ static void check(const char *name, const char *level, uint32_t recomputed)
         double loss, norm, distance, most;
 
         set_up(&b, name, level, recomputed);
-        most = 3 * b.golden->gradient_distance;
-        if (most < 1e-2 && (!level || strcmp(level, "plain") != 0))
-                most = 1e-2;
+        most = level && strcmp(level, "plain") == 0 ? 3 * b.golden->gradient_distance : 1e-2;
         loss = accumulate(&b);
         distance = worst_distance(&b, "grad", true);
         printf("%s %s, %u layers recomputed: loss %.6f (%.6f), gradients off by %.3g (at most %.3g)\n", name,
