@@ -60,7 +60,6 @@ static int make_device(struct qvf_device *device)
         info.enabledExtensionCount = wanted->n_extensions;
         device->features = wanted->features;
         device->sets_subgroup_size = wanted->sets_subgroup_size;
-        device->device_fault = wanted->fault.deviceFault;
         if (wanted->host_import)
                 device->import_alignment = 4096;
         r = vk_errno(device, vkCreateDevice(device->physical, &info, NULL, &device->device),

@@ -37,8 +37,7 @@ struct qvf_device {
         struct vk_limits limits;
         uint64_t import_alignment; /* 0: no import of host memory */
         uint32_t submission_ms;
-        int cache_folder; /* 0: none */
-        bool device_fault;
+        int cache_folder;        /* 0: none */
         bool sets_subgroup_size; /* each pipeline asks for features.subgroup_size */
         PFN_vkGetMemoryHostPointerPropertiesEXT host_pointer_properties;
         struct vk_block *blocks;
@@ -92,7 +91,6 @@ struct vk_features_wanted {
                 void *next;
                 VkBool32 matrix, robust_access;
         } matrix;
-        VkPhysicalDeviceFaultFeaturesEXT fault;
         bool host_import, sets_subgroup_size;
         const char *extensions[VK_EXTENSIONS_MOST];
         uint32_t n_extensions;
