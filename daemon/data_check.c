@@ -96,7 +96,7 @@ int qvfd_data_check(struct qvfd_call *call)
         struct qvfd_model *model;
         struct qvfd_work *work;
         const char *name;
-        int file, held_out, r = sd_bus_message_read(call->message, "sh", &name, &file);
+        int file, r = sd_bus_message_read(call->message, "sh", &name, &file);
 
         if (r < 0)
                 return r;
@@ -108,15 +108,7 @@ int qvfd_data_check(struct qvfd_call *call)
                 return r;
         r = qvfd_values_read(call->message, QVFD_G_DATA | QVFD_G_PLAN, &work->values, call->error);
         if (r >= 0)
-                r = qvfd_check_input(file, "the data", call->error);
-        if (r >= 0)
-                r = qvfd_work_add_file(work, file, false, call->error);
-        held_out = qvfd_values_fd(&work->values, "held_out");
-        if (r >= 0 && held_out >= 0) {
-                r = qvfd_check_input(held_out, "option held_out", call->error);
-                if (r >= 0)
-                        r = qvfd_work_add_file(work, held_out, false, call->error);
-        }
+                r = qvfd_work_add_data(work, file, call->error);
         if (r < 0) {
                 qvfd_work_free(work);
                 return r;

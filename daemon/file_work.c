@@ -109,6 +109,20 @@ int qvfd_work_add_file(struct qvfd_work *work, int fd, bool out, sd_bus_error *e
         return 0;
 }
 
+int qvfd_work_add_data(struct qvfd_work *work, int fd, sd_bus_error *error)
+{
+        int held_out = qvfd_values_fd(&work->values, "held_out");
+        int r = qvfd_check_input(fd, "the data", error);
+
+        if (r >= 0)
+                r = qvfd_work_add_file(work, fd, false, error);
+        if (r >= 0 && held_out >= 0)
+                r = qvfd_check_input(held_out, "option held_out", error);
+        if (r >= 0 && held_out >= 0)
+                r = qvfd_work_add_file(work, held_out, false, error);
+        return r;
+}
+
 static void copy_next(struct qvfd_work *work, bool out);
 
 static void on_copied(void *context, int result, const struct qvf_error *error)

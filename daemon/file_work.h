@@ -38,6 +38,8 @@ struct qvfd_work {
 int qvfd_work_new(struct qvfd_call *call, struct qvfd_work **ret_work);
 /* Adds a file of the client's; `fd` is copied. Below 0: one of the worker's. */
 int qvfd_work_add_file(struct qvfd_work *work, int fd, bool out, sd_bus_error *error);
+/* Adds data to train on, and what its values name as held out. */
+int qvfd_work_add_data(struct qvfd_work *work, int fd, sd_bus_error *error);
 /* Copies what comes in, then calls begin. Owns `work` from here on. */
 int qvfd_work_start(struct qvfd_call *call, struct qvfd_work *work);
 /* Asks a worker; `message` may be NULL after a failure. */
