@@ -3,7 +3,7 @@
 #ifndef QVF_PLUGINS_CPU_AVX2_MATH_H
 #define QVF_PLUGINS_CPU_AVX2_MATH_H
 
-#include "plugins/cpu/avx2/coefficients.h"
+#include "plugins/cpu/coefficients.h"
 #include "plugins/cpu/avx2/vector.h"
 
 /* 2ⁿ for whole n from -126 to 127 */

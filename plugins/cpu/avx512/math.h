@@ -3,7 +3,7 @@
 #ifndef QVF_PLUGINS_CPU_AVX512_MATH_H
 #define QVF_PLUGINS_CPU_AVX512_MATH_H
 
-#include "plugins/cpu/avx2/coefficients.h"
+#include "plugins/cpu/coefficients.h"
 #include "plugins/cpu/avx512/vector.h"
 
 static ALWAYS_INLINE __m512 vector_exp(__m512 x)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Polynomials that the vector levels share, fitted for the least largest relative error in float arithmetic. */
-#ifndef QVF_PLUGINS_CPU_AVX2_COEFFICIENTS_H
-#define QVF_PLUGINS_CPU_AVX2_COEFFICIENTS_H
+#ifndef QVF_PLUGINS_CPU_COEFFICIENTS_H
+#define QVF_PLUGINS_CPU_COEFFICIENTS_H
 
 /* exp(r) = 1 + r + r² (E0 + E1 r + …), |r| ≤ log(2) / 2; off by 3e-9 before rounding */
 #define EXP_E0 0.4999999403953552f
