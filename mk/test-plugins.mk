@@ -24,7 +24,8 @@ $(BUILD)/tests/plugins/vulkan/lost_layer.json: mk/test-plugins.mk
 	@mkdir -p $(@D)
 	$(Q)printf '%s\n' '{ "file_format_version": "1.0.0", "layer": { "name": "VK_LAYER_QVF_lost", "type": "GLOBAL",' \
 		'"library_path": "./lost_layer.so", "api_version": "1.1.0", "implementation_version": "1",' \
-		'"description": "the device is lost at the n-th submission" } }' > $@
+		'"description": "the device is lost at the n-th submission", "device_extensions": [' \
+		'{ "name": "VK_EXT_device_fault", "spec_version": "1", "entrypoints": [ "vkGetDeviceFaultInfoEXT" ] } ] } }' > $@
 
 ifneq ($(LOST_LAYER),)
 tests check $(TEST_PROGRAMS): | $(LOST_LAYER)

@@ -64,6 +64,9 @@ static int make_device(struct qvf_device *device)
                 device->import_alignment = 4096;
         r = vk_errno(device, vkCreateDevice(device->physical, &info, NULL, &device->device),
                         "opening the device");
+        if (r == 0 && wanted->fault.deviceFault)
+                device->fault_info = (PFN_vkGetDeviceFaultInfoEXT)vkGetDeviceProcAddr(
+                                device->device, "vkGetDeviceFaultInfoEXT");
         free(wanted);
         return r;
 }

@@ -26,7 +26,8 @@ int vk_errno(struct qvf_device *device, VkResult result, const char *what)
                 return 0;
         vk_log(&device->host, 0, "vulkan: %s failed: VkResult %d", what, (int)result);
         if (result == VK_ERROR_DEVICE_LOST) {
-                atomic_store(&device->lost, QVF_RUN_DEVICE_LOST);
+                if (atomic_exchange(&device->lost, QVF_RUN_DEVICE_LOST) == 0)
+                        vk_fault_log(device);
                 return -ENODEV;
         }
         if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)

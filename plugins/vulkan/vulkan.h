@@ -40,6 +40,7 @@ struct qvf_device {
         int cache_folder;        /* 0: none */
         bool sets_subgroup_size; /* each pipeline asks for features.subgroup_size */
         PFN_vkGetMemoryHostPointerPropertiesEXT host_pointer_properties;
+        PFN_vkGetDeviceFaultInfoEXT fault_info; /* NULL: the driver has no such thing */
         struct vk_block *blocks;
         struct vk_pipelines *pipelines;
         struct vk_staging *staging;
@@ -54,6 +55,9 @@ void vk_log(const struct qvf_host *host, int level, const char *format, ...)
                 __attribute__((format(printf, 3, 4)));
 /* A negative errno for a VkResult; the device remembers that it is lost. */
 int vk_errno(struct qvf_device *device, VkResult result, const char *what);
+
+/* fault.c */
+void vk_fault_log(struct qvf_device *device);
 
 /* instance.c */
 #define VK_DEVICES_MOST 16u
@@ -86,6 +90,7 @@ struct vk_features_wanted {
         VkPhysicalDeviceShaderIntegerDotProductFeatures dot_product;
         VkPhysicalDeviceSubgroupSizeControlFeatures size_control;
         VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
+        VkPhysicalDeviceFaultFeaturesEXT fault;
         struct { /* VkPhysicalDeviceCooperativeMatrixFeaturesKHR, which older headers lack */
                 VkStructureType type;
                 void *next;

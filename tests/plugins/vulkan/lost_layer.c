@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A Vulkan layer for tests: the device is lost at the QVF_TEST_LOST_AT-th submission. One instance, one device. */
+/* A Vulkan layer for tests: the device is lost at the QVF_TEST_LOST_AT-th submission, and VK_EXT_device_fault, which the
+ * layer brings along, tells why. One instance, one device. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 
 static PFN_vkGetInstanceProcAddr next_instance_address;
 static PFN_vkGetDeviceProcAddr next_device_address;
+static PFN_vkGetPhysicalDeviceFeatures2 next_features;
+static PFN_vkEnumerateDeviceExtensionProperties next_extensions;
 static PFN_vkQueueSubmit next_submit;
 static PFN_vkWaitForFences next_wait;
 static long submissions;
@@ -34,6 +37,54 @@ static VKAPI_ATTR VkResult VKAPI_CALL lose_wait(
         return is_lost() ? VK_ERROR_DEVICE_LOST : next_wait(device, count, fences, all, timeout);
 }
 
+static VKAPI_ATTR VkResult VKAPI_CALL tell_fault(
+                VkDevice device, VkDeviceFaultCountsEXT *counts, VkDeviceFaultInfoEXT *info)
+{
+        (void)device;
+        if (info) {
+                strcpy(info->description, "lost by the test");
+                info->pAddressInfos[0] = (VkDeviceFaultAddressInfoEXT){
+                        .addressType = VK_DEVICE_FAULT_ADDRESS_TYPE_READ_INVALID_EXT,
+                        .reportedAddress = 0xabc000,
+                        .addressPrecision = 0x1000,
+                };
+        }
+        counts->addressInfoCount = 1;
+        counts->vendorInfoCount = 0;
+        return VK_SUCCESS;
+}
+
+/* In a chain of features: the driver below does not know this one. */
+static void set_fault_feature(const void *chain, VkBool32 is)
+{
+        for (VkBaseOutStructure *s = (void *)(uintptr_t)chain; s; s = s->pNext)
+                if (s->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT)
+                        ((VkPhysicalDeviceFaultFeaturesEXT *)(void *)s)->deviceFault = is;
+}
+
+static VKAPI_ATTR void VKAPI_CALL get_features(
+                VkPhysicalDevice physical, VkPhysicalDeviceFeatures2 *features)
+{
+        next_features(physical, features);
+        set_fault_feature(features->pNext, VK_TRUE);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL list_extensions(
+                VkPhysicalDevice physical, const char *layer, uint32_t *count, VkExtensionProperties *list)
+{
+        uint32_t room = list ? *count : 0;
+        VkResult result = next_extensions(physical, layer, count, list);
+
+        if (result != VK_SUCCESS)
+                return result;
+        if (list && *count == room)
+                return VK_INCOMPLETE;
+        if (list)
+                list[*count] = (VkExtensionProperties){ VK_EXT_DEVICE_FAULT_EXTENSION_NAME, 1 };
+        ++*count;
+        return VK_SUCCESS;
+}
+
 /* The link of the chain that belongs to this layer. */
 static void *find_link(const void *chain, VkStructureType type, VkLayerFunction function)
 {
@@ -50,13 +101,21 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo
         VkLayerInstanceCreateInfo *link = find_link(
                         info->pNext, VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO, VK_LAYER_LINK_INFO);
         PFN_vkCreateInstance next;
+        VkResult result;
 
         if (!link)
                 return VK_ERROR_INITIALIZATION_FAILED;
         next_instance_address = link->u.pLayerInfo->pfnNextGetInstanceProcAddr;
         link->u.pLayerInfo = link->u.pLayerInfo->pNext;
         next = (PFN_vkCreateInstance)next_instance_address(NULL, "vkCreateInstance");
-        return next(info, allocator, ret_instance);
+        result = next(info, allocator, ret_instance);
+        if (result != VK_SUCCESS)
+                return result;
+        next_features = (PFN_vkGetPhysicalDeviceFeatures2)next_instance_address(
+                        *ret_instance, "vkGetPhysicalDeviceFeatures2");
+        next_extensions = (PFN_vkEnumerateDeviceExtensionProperties)next_instance_address(
+                        *ret_instance, "vkEnumerateDeviceExtensionProperties");
+        return result;
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
@@ -72,7 +131,9 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical,
         next = (PFN_vkCreateDevice)link->u.pLayerInfo->pfnNextGetInstanceProcAddr(NULL, "vkCreateDevice");
         next_device_address = link->u.pLayerInfo->pfnNextGetDeviceProcAddr;
         link->u.pLayerInfo = link->u.pLayerInfo->pNext;
+        set_fault_feature(info->pNext, VK_FALSE);
         result = next(physical, info, allocator, ret_device);
+        set_fault_feature(info->pNext, VK_TRUE);
         if (result == VK_SUCCESS) {
                 next_submit = (PFN_vkQueueSubmit)next_device_address(*ret_device, "vkQueueSubmit");
                 next_wait = (PFN_vkWaitForFences)next_device_address(*ret_device, "vkWaitForFences");
@@ -104,6 +165,9 @@ static PFN_vkVoidFunction ours(const char *name)
         } all[] = {
                 { "vkCreateInstance", (PFN_vkVoidFunction)create_instance },
                 { "vkCreateDevice", (PFN_vkVoidFunction)create_device },
+                { "vkGetDeviceFaultInfoEXT", (PFN_vkVoidFunction)tell_fault },
+                { "vkEnumerateDeviceExtensionProperties", (PFN_vkVoidFunction)list_extensions },
+                { "vkGetPhysicalDeviceFeatures2", (PFN_vkVoidFunction)get_features },
                 { "vkQueueSubmit", (PFN_vkVoidFunction)lose_submit },
                 { "vkWaitForFences", (PFN_vkVoidFunction)lose_wait },
                 { "vkGetDeviceProcAddr", (PFN_vkVoidFunction)device_address },

@@ -71,7 +71,8 @@ train "$directory/straight" -b vulkan
 result 'trains' $?
 lost=1
 VK_LAYER_PATH=$layers VK_INSTANCE_LAYERS=VK_LAYER_QVF_lost QVF_TEST_LOST_AT=60 train "$directory/lost" -b vulkan || lost=0
-[ "$lost" -eq 0 ] && grep -q 'device was lost' "$directory/out" && ls "$directory/lost"/checkpoint* >/dev/null
+[ "$lost" -eq 0 ] && grep -q 'device was lost' "$directory/out" &&
+	grep -q 'the driver says of the loss: lost by the test' "$directory/out" && ls "$directory/lost"/checkpoint* >/dev/null
 result 'a lost device ends the run with its name' $?
 cp -r "$directory/lost" "$directory/elsewhere"
 train "$directory/lost" -b vulkan && cmp "$directory/straight/last.gguf" "$directory/lost/last.gguf" >>"$directory/out"
