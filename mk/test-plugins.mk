@@ -37,7 +37,7 @@ $(FAULTY)/inner.o: plugins/cpu/cpu.c $(BUILD)/flags
 	$(say) CC $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -Dqvf_backend=cpu_backend -c -o $@ $<
-$(FAULTY)/faulty.so: tests/plugins/faulty.c $(FAULTY)/inner.o $(filter-out $(BUILD)/plugins/cpu/cpu.o,$(cpu_OBJECTS)) $(BUILD)/libplain.a $(BUILD)/libcommon.a $(BUILD)/plugins/cpu.list
+$(FAULTY)/faulty.so: tests/plugins/faulty.c $(FAULTY)/inner.o $(filter-out $(BUILD)/plugins/cpu/cpu.o,$(cpu_OBJECTS)) $(cpu_ARCHIVES) $(BUILD)/libcommon.a $(BUILD)/plugins/cpu.list
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -o $@ $(filter %.c %.o %.a,$^) $(LDFLAGS_ALL) -lm
 $(FAULTY)/cpu.so: $(BUILD)/plugins/cpu.so

@@ -12,12 +12,28 @@ cpu_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfm
 cpu_FLAGS_neon :=
 
 cpu_LEVELS := $(cpu_LEVELS_$(ARCH))
-$(foreach l,$(cpu_LEVELS),$(eval $(BUILD)/plugins/cpu/$(l)/%: LEVEL_FLAGS := $(cpu_FLAGS_$(l))))
+$(foreach l,$(cpu_LEVELS),$(eval $(BUILD)/plugins/cpu/$(l)/%: LEVEL_FLAGS := -DCPU_LEVEL=$(l) $(cpu_FLAGS_$(l))))
 LEVELS_ALL += $(foreach l,$(cpu_LEVELS),$(cpu_FLAGS_$(l)))
+
+# plugins/cpu/lanes is compiled once for each of these levels, into an archive: a level takes what its table names.
+cpu_LANES := $(filter avx2 neon,$(cpu_LEVELS))
+cpu_LANES_SOURCES := $(sort $(wildcard plugins/cpu/lanes/*.c))
+
+# $(call lanes,level)
+define lanes
+$(BUILD)/plugins/cpu/lanes/$(1)/%: LEVEL_FLAGS := -DCPU_LEVEL=$(1) $(cpu_FLAGS_$(1))
+$(BUILD)/plugins/cpu/lanes/$(1)/%.o: plugins/cpu/lanes/%.c $(BUILD)/flags
+	$$(say) CC '$$< ($(1))'
+	@mkdir -p $$(@D)
+	$$(Q)$(CC) $$(CFLAGS_ALL) $$(LEVEL_FLAGS) -MMD -MP -c -o $$@ $$<
+$(call archive,$(BUILD)/plugins/cpu/lanes-$(1).a,$(cpu_LANES_SOURCES:plugins/cpu/lanes/%.c=$(BUILD)/plugins/cpu/lanes/$(1)/%.o))
+endef
+$(foreach l,$(cpu_LANES),$(eval $(call lanes,$(l))))
+cpu_ARCHIVES := $(cpu_LANES:%=$(BUILD)/plugins/cpu/lanes-%.a) $(BUILD)/libplain.a
 
 # level.c lists the levels that are there.
 cpu_HAVE := $(foreach l,$(cpu_LEVELS),$(if $(wildcard plugins/cpu/$(l)/level.c),-DQVF_CPU_HAVE_$(shell echo $(l) | tr a-z A-Z)))
 $(BUILD)/plugins/cpu/level.o: LEVEL_FLAGS := $(cpu_HAVE)
 LEVELS_ALL += $(cpu_HAVE)
 
-$(eval $(call plugin,cpu,,$(sort $(wildcard plugins/cpu/*.c plugins/common/*.c $(cpu_LEVELS:%=plugins/cpu/%/*.c))),$(BUILD)/libplain.a))
+$(eval $(call plugin,cpu,,$(sort $(wildcard plugins/cpu/*.c plugins/common/*.c $(cpu_LEVELS:%=plugins/cpu/%/*.c))),$(cpu_ARCHIVES)))

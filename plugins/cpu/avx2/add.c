@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = f0 a + f1 b */
-#include "plugins/cpu/avx2/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx2/vector.h"
 
 static ALWAYS_INLINE void add_8(const struct cpu_call *call, uint64_t i, uint64_t left, const bool whole)

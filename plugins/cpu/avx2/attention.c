@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "plugins/cpu/avx2/dense.h"
-#include "plugins/cpu/avx2/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx2/math.h"
 
 #define CELLS QVF_KV_BLOCK

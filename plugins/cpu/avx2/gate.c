@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = act(g) u; act(g) = g / (1 + exp(-g)) or max(g, 0)² */
-#include "plugins/cpu/avx2/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx2/math.h"
 
 static ALWAYS_INLINE void gate_8(

@@ -2,7 +2,7 @@
 /* The AVX2 level: x86-64 with AVX2, FMA and F16C. What stands here is entered only where available() said yes. */
 #include <cpuid.h>
 
-#include "plugins/cpu/avx2/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 
 static bool has_f16c(void) /* not every compiler's __builtin_cpu_supports() knows the word */
 {
@@ -15,19 +15,6 @@ static bool available(void)
 {
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
 }
-
-#define KERNEL(name)                                                                                        \
-        {                                                                                                   \
-                { cpu_avx2_##name, NULL }, NULL                                                             \
-        }
-#define KERNEL_IF(name)                                                                                     \
-        {                                                                                                   \
-                { cpu_avx2_##name, NULL }, cpu_avx2_##name##_supports                                       \
-        }
-#define SCRATCH_IF(name)                                                                                    \
-        {                                                                                                   \
-                { cpu_avx2_##name, cpu_avx2_##name##_scratch }, cpu_avx2_##name##_supports                  \
-        }
 
 extern const struct cpu_level cpu_level_avx2;
 

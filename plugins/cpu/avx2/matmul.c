@@ -4,7 +4,7 @@
  * Wide rows: lane l of a vector sums the columns c = l mod 8 in their order. Thin rows (a LoRA adapter's second
  * product): lanes are outputs, columns are added in their order. Neither depends on how many rows there are. */
 #include "plugins/cpu/avx2/dense.h"
-#include "plugins/cpu/avx2/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 
 #define TILE_OUTPUTS 4u /* weight rows in a tile */
 #define TILE_ROWS 2u    /* rows of x in a tile: 8 sums, 4 weights */

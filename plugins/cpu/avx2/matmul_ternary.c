@@ -4,7 +4,7 @@
  *
  * Few rows (decode): the weights are multiplied as they stand in the file. Many rows: a panel of weight rows is
  * unpacked once, and tiles of up to 4 rows of q run over it. Everything is exact in int32. */
-#include "plugins/cpu/avx2/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx2/ternary.h"
 
 #define DECODE_ROWS 4u   /* up to here the weights are read without a panel */

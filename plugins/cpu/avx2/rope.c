@@ -3,7 +3,7 @@
  * are found once for all heads of a row. */
 #include <math.h>
 
-#include "plugins/cpu/avx2/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx2/vector.h"
 
 struct turn { /* of pairs i to i + 7; those that are not there turn by nothing */

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Vectors of x86-64 with AVX2, FMA and F16C. */
+#ifndef QVF_PLUGINS_CPU_LANES_AVX2_H
+#define QVF_PLUGINS_CPU_LANES_AVX2_H
+
+#include <immintrin.h>
+
+#define LANES 8u
+#define REGISTERS 16u
+#define FUSED 1
+
+typedef float floats __attribute__((vector_size(32)));
+typedef int32_t ints __attribute__((vector_size(32)));
+typedef double doubles __attribute__((vector_size(32))); /* LANES / 2 of them */
+
+static ALWAYS_INLINE floats all(float x)
+{
+        return (floats)_mm256_set1_ps(x);
+}
+
+/* a · b + c */
+static ALWAYS_INLINE floats fma_of(floats a, floats b, floats c)
+{
+        return (floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+
+/* The larger, or smaller, of two numbers; the second one where one of them is none. */
+static ALWAYS_INLINE floats larger(floats a, floats b)
+{
+        return (floats)_mm256_max_ps((__m256)a, (__m256)b);
+}
+
+static ALWAYS_INLINE floats smaller(floats a, floats b)
+{
+        return (floats)_mm256_min_ps((__m256)a, (__m256)b);
+}
+
+/* To the nearest whole number, to even in the middle. */
+static ALWAYS_INLINE floats nearest(floats x)
+{
+        return (floats)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static ALWAYS_INLINE ints integers(floats x) /* the same */
+{
+        return (ints)_mm256_cvtps_epi32((__m256)x);
+}
+
+static ALWAYS_INLINE floats from_integers(ints x)
+{
+        return (floats)_mm256_cvtepi32_ps((__m256i)x);
+}
+
+/* LANES / 2 floats as doubles, and back. */
+static ALWAYS_INLINE doubles load_doubles(const float *from)
+{
+        return (doubles)_mm256_cvtps_pd(_mm_loadu_ps(from));
+}
+
+static ALWAYS_INLINE floats floats_of(doubles low, doubles high)
+{
+        return (floats)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps((__m256d)low)),
+                        _mm256_cvtpd_ps((__m256d)high), 1);
+}
+
+/* LANES numbers of f16, bf16, or signed bytes as floats. */
+static ALWAYS_INLINE floats load_f16(const uint8_t *from)
+{
+        return (floats)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from));
+}
+
+static ALWAYS_INLINE floats load_bf16(const uint8_t *from)
+{
+        return (floats)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from)), 16);
+}
+
+static ALWAYS_INLINE floats load_bytes(const uint8_t *from)
+{
+        return from_integers((ints)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)from)));
+}
+
+/* Rounded to nearest even. */
+static ALWAYS_INLINE void store_f16(uint8_t *to, floats x)
+{
+        _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT));
+}
+
+/* To signed bytes, those beyond them to the largest and the smallest. */
+static ALWAYS_INLINE void store_bytes(int8_t *to, ints x)
+{
+        __m128i words = _mm_packs_epi32(
+                        _mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+
+        _mm_storel_epi64((__m128i *)to, _mm_packs_epi16(words, words));
+}
+
+/* Lanes LANES / 2 apart are added first, then those half as far apart, … */
+static ALWAYS_INLINE float fold(floats x)
+{
+        __m128 sum = _mm_add_ps(_mm256_castps256_ps128((__m256)x), _mm256_extractf128_ps((__m256)x, 1));
+
+        sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+        return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+static ALWAYS_INLINE float largest(floats x)
+{
+        __m128 most = _mm_max_ps(_mm256_castps256_ps128((__m256)x), _mm256_extractf128_ps((__m256)x, 1));
+
+        most = _mm_max_ps(most, _mm_movehl_ps(most, most));
+        return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
+}
+
+/* m[i] lane j becomes m[j] lane i. */
+static ALWAYS_INLINE void transpose(floats m[LANES])
+{
+        __m256 t[8];
+
+        UNROLL
+        for (int i = 0; i < 8; i += 2) {
+                t[i] = _mm256_unpacklo_ps((__m256)m[i], (__m256)m[i + 1]);
+                t[i + 1] = _mm256_unpackhi_ps((__m256)m[i], (__m256)m[i + 1]);
+        }
+        UNROLL
+        for (int i = 0; i < 8; i += 4) {
+                m[i] = (floats)_mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+                m[i + 1] = (floats)_mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+                m[i + 2] = (floats)_mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+                m[i + 3] = (floats)_mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+        }
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+                t[i] = _mm256_permute2f128_ps((__m256)m[i], (__m256)m[4 + i], 0x20);
+                t[4 + i] = _mm256_permute2f128_ps((__m256)m[i], (__m256)m[4 + i], 0x31);
+        }
+        UNROLL
+        for (int i = 0; i < 8; i++)
+                m[i] = (floats)t[i];
+}
+
+static ALWAYS_INLINE void fetch(const void *line) /* soon it is read */
+{
+        _mm_prefetch((const char *)line, _MM_HINT_T0);
+}
+
+#endif

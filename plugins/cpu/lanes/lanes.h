@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernels for floats, written once for vectors of LANES of them and compiled once for each level (plugin.mk: cpu_LANES).
+ *
+ * - One operation, one file, named after it; what several share is a header. A new file is found by itself.
+ * - A kernel is called LEVEL(operation), which is cpu_avx2_rmsnorm and the like; kernels.h declares them all. A level
+ *   has one when its level.c lists it; the linker leaves out the others.
+ * - Arithmetic is written with the operators of vectors and the functions below. docs/arithmetic.md says which results
+ *   of inference are defined to the bit: fma() where it says fma, * and + where it says two roundings.
+ * - No instruction set is named outside of sse.h, avx2.h and neon.h, which give
+ *     LANES      floats in a vector
+ *     REGISTERS  vectors that the CPU has: how many sums a loop may keep
+ *     FUSED      fma() rounds once; otherwise it is a product and a sum */
+#ifndef QVF_PLUGINS_CPU_LANES_LANES_H
+#define QVF_PLUGINS_CPU_LANES_LANES_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "plugins/cpu/coefficients.h"
+#include "plugins/cpu/lanes/kernels.h"
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define LINE 64u /* bytes of a cache line */
+
+/* A loop whose bounds are constants once it is inlined; its arrays then live in registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#if defined(__AVX2__)
+#include "plugins/cpu/lanes/avx2.h"
+#elif defined(__SSE4_1__)
+#include "plugins/cpu/lanes/sse.h"
+#elif defined(__aarch64__)
+#include "plugins/cpu/lanes/neon.h"
+#else
+#error "no vectors for this level"
+#endif
+
+/* The same types at addresses that are multiples of their elements only. */
+typedef floats floats_anywhere __attribute__((aligned(4), may_alias));
+typedef ints ints_anywhere __attribute__((aligned(4), may_alias));
+
+static ALWAYS_INLINE floats load(const float *from)
+{
+        return *(const floats_anywhere *)from;
+}
+
+static ALWAYS_INLINE void store(float *to, floats numbers)
+{
+        *(floats_anywhere *)to = numbers;
+}
+
+static ALWAYS_INLINE floats zeros(void)
+{
+        return (floats){ 0 };
+}
+
+/* Numbers of `left` more, zeros behind them; `whole` is a constant that says that LANES are there. */
+static ALWAYS_INLINE floats load_left(const float *from, uint64_t left, const bool whole)
+{
+        floats numbers = zeros();
+
+        if (whole)
+                return load(from);
+        memcpy(&numbers, from, (left < LANES ? left : LANES) * sizeof(float));
+        return numbers;
+}
+
+static ALWAYS_INLINE void store_left(float *to, uint64_t left, const bool whole, floats numbers)
+{
+        if (whole)
+                store(to, numbers);
+        else
+                memcpy(to, &numbers, (left < LANES ? left : LANES) * sizeof(float));
+}
+
+/* `a` where the lane of `mask` has all bits set, `b` where it has none: what a comparison of vectors gives. */
+static ALWAYS_INLINE floats choose(ints mask, floats a, floats b)
+{
+        return (floats)((mask & (ints)a) | (~mask & (ints)b));
+}
+
+static ALWAYS_INLINE floats magnitude(floats x)
+{
+        return (floats)((ints)x & (int32_t)0x7fffffff);
+}
+
+/* 2ⁿ for whole n from -126 to 127 */
+static ALWAYS_INLINE floats power_of_two(ints n)
+{
+        return (floats)((n + 127) << 23);
+}
+
+/* exp as docs/arithmetic.md has it; NaN stays. */
+static ALWAYS_INLINE floats exponential(floats x)
+{
+        floats n, r, p;
+        ints whole, half;
+
+        x = smaller(all(EXP_MOST), larger(all(EXP_LEAST), x));
+        n = nearest(x * all(EXP_LOG2E));
+        r = fma_of(-n, all(EXP_LN2_HIGH), x);
+        r = fma_of(-n, all(EXP_LN2_LOW), r);
+        p = fma_of(all(EXP_E4), r, all(EXP_E3));
+        p = fma_of(p, r, all(EXP_E2));
+        p = fma_of(p, r, all(EXP_E1));
+        p = fma_of(p, r, all(EXP_E0));
+        p = fma_of(p, r * r, r) + all(1);
+        /* n may be -150 or 128: in two steps, each with an exponent that there is */
+        whole = integers(n);
+        half = whole >> 1;
+        return p * power_of_two(half) * power_of_two(whole - half);
+}
+
+static inline size_t round_up(size_t value, size_t multiple)
+{
+        return (value + multiple - 1) / multiple * multiple;
+}
+
+/* This thread's numbers of an element-wise operation: rows × columns of its first operand, cut at whole lines so
+ * that no line is written by two threads. */
+static inline void share_numbers(const struct cpu_call *call, uint64_t *ret_begin, uint64_t *ret_end)
+{
+        uint64_t count = (uint64_t)call->rows * call->operand[0].columns, pieces = (count + 255) / 256;
+        uint64_t begin = pieces * call->thread / call->n_threads * 256;
+        uint64_t end = pieces * (call->thread + 1) / call->n_threads * 256;
+
+        *ret_begin = begin < count ? begin : count;
+        *ret_end = end < count ? end : count;
+}
+
+#endif
