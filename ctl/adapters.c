@@ -276,48 +276,22 @@ static int run_remove(const void *given, struct qvf_error *error)
         return ctl_act(&options->common, error, r, &failure, "%s is gone", name);
 }
 
-#define LIST_VERB(symbol, text)                                                                             \
-        const struct bench_verb symbol = {                                                                  \
-                .name = text,                                                                               \
-                .summary = "the adapters that are stored",                                                  \
-                .description = "Lists the stored adapters.",                                                \
-                .program = "qvfctl",                                                                        \
-                .groups = list_groups,                                                                      \
-                .defaults = &defaults,                                                                      \
-                .options_size = sizeof(defaults),                                                           \
-                .run = run_list,                                                                            \
-        }
+CTL_VERB(ctl_adapters, "adapters", "the adapters that are stored", "Lists the stored adapters.", list_groups,
+                run_list);
+CTL_VERB(ctl_adapters_list, "adapters list", "the adapters that are stored", "Lists the stored adapters.",
+                list_groups, run_list);
 
-LIST_VERB(ctl_adapters, "adapters");
-LIST_VERB(ctl_adapters_list, "adapters list");
-
-#define ADAPTER_VERB(symbol, text, line, long_text, option_groups, takes, least, most, function)            \
-        const struct bench_verb symbol = {                                                                  \
-                .name = text,                                                                               \
-                .summary = line,                                                                            \
-                .description = long_text,                                                                   \
-                .program = "qvfctl",                                                                        \
-                .groups = option_groups,                                                                    \
-                .defaults = &defaults,                                                                      \
-                .options_size = sizeof(defaults),                                                           \
-                .words = takes,                                                                             \
-                .words_least = least,                                                                       \
-                .words_most = most,                                                                         \
-                .words_offset = AT(words),                                                                  \
-                .run = function,                                                                            \
-        }
-
-ADAPTER_VERB(ctl_adapters_info, "adapters info", "all about one adapter",
+CTL_VERB_TAKING(ctl_adapters_info, "adapters info", "all about one adapter",
                 "Prints what is known about an adapter.", groups, "NAME", 1, 1, run_info);
-ADAPTER_VERB(ctl_adapters_export, "adapters export", "write an adapter into a file",
+CTL_VERB_TAKING(ctl_adapters_export, "adapters export", "write an adapter into a file",
                 "Writes an adapter into a new file (or, for PEFT, folder), for other programs. "
                 "docs/adapters.md says\nwhat each format can hold.",
                 export_groups, "NAME TO", 2, 2, run_export);
-ADAPTER_VERB(ctl_adapters_import, "adapters import", "store an adapter from a file",
+CTL_VERB_TAKING(ctl_adapters_import, "adapters import", "store an adapter from a file",
                 "Stores an adapter: a GGUF file, or adapter_model.safetensors of a PEFT folder.",
                 import_groups, "NAME FILE", 2, 2, run_import);
-ADAPTER_VERB(ctl_adapters_merge, "adapters merge", "sum adapters into a new one",
+CTL_VERB_TAKING(ctl_adapters_merge, "adapters merge", "sum adapters into a new one",
                 "Sums adapters of one model, each times its weight (1 if none is given), into a new one.",
                 merge_groups, "NEW NAME[:WEIGHT]…", 2, BENCH_LIST_MAX + 1, run_merge);
-ADAPTER_VERB(ctl_adapters_remove, "adapters remove", "delete an adapter", "Deletes a stored adapter.",
+CTL_VERB_TAKING(ctl_adapters_remove, "adapters remove", "delete an adapter", "Deletes a stored adapter.",
                 groups, "NAME", 1, 1, run_remove);

@@ -386,15 +386,7 @@ static int run(const void *given, struct qvf_error *error)
         return r;
 }
 
-const struct bench_verb ctl_chat = {
-        .name = "chat",
-        .summary = "talk with a model",
-        .description = "A talk in turns. /help lists the commands. Ctrl-C stops an answer, Ctrl-D ends the "
-                       "talk. "
-                       "Without a terminal,\neach line of standard input is a turn.",
-        .program = "qvfctl",
-        .groups = groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .run = run,
-};
+CTL_VERB(ctl_chat, "chat", "talk with a model",
+                "A talk in turns. /help lists the commands. Ctrl-C stops an answer, Ctrl-D ends the talk. "
+                "Without a terminal,\neach line of standard input is a turn.",
+                groups, run);

@@ -87,43 +87,15 @@ static int run_discover(const void *given, struct qvf_error *error)
                         "looked for devices: qvfctl devices lists them");
 }
 
-const struct bench_verb ctl_devices = {
-        .name = "devices",
-        .summary = "the devices that can compute, and how they do",
-        .description = "Lists each device under each driver that can use it. The one with the highest score "
-                       "that is "
-                       "ready is\ntaken.",
-        .program = "qvfctl",
-        .groups = list_groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .run = run_list,
-};
+CTL_VERB(ctl_devices, "devices", "the devices that can compute, and how they do",
+                "Lists each device under each driver that can use it. The one with the highest score that "
+                "is ready is\ntaken.",
+                list_groups, run_list);
 
-const struct bench_verb ctl_devices_reset = {
-        .name = "devices reset",
-        .summary = "forget a device's crashes, and test it again",
-        .description = "Forgets the crashes and the self-test of a device and tests it again, which takes a "
-                       "while.",
-        .program = "qvfctl",
-        .groups = groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .words = "NAME",
-        .words_least = 1,
-        .words_most = 1,
-        .words_offset = offsetof(struct device_options, words),
-        .run = run_reset,
-};
+CTL_VERB_TAKING(ctl_devices_reset, "devices reset", "forget a device's crashes, and test it again",
+                "Forgets the crashes and the self-test of a device and tests it again, which takes a while.",
+                groups, "NAME", 1, 1, run_reset);
 
-const struct bench_verb ctl_devices_discover = {
-        .name = "devices discover",
-        .summary = "look for devices again",
-        .description = "Looks for devices again. qvfd does so by itself when it starts and when one is "
-                       "plugged in.",
-        .program = "qvfctl",
-        .groups = groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .run = run_discover,
-};
+CTL_VERB(ctl_devices_discover, "devices discover", "look for devices again",
+                "Looks for devices again. qvfd does so by itself when it starts and when one is plugged in.",
+                groups, run_discover);

@@ -293,17 +293,8 @@ static int run(const void *given, struct qvf_error *error)
         return doctor.problems ? CTL_FAILED : 0;
 }
 
-const struct bench_verb ctl_doctor = {
-        .name = "doctor",
-        .summary = "look for what is wrong, and say what to do",
-        .description = "Looks at bus, service, policy and its sensors, devices, models, jobs, drivers, "
-                       "groups and "
-                       "limits, and says what\nto do about each thing that is not right. Fails when there "
-                       "is a "
-                       "problem.",
-        .program = "qvfctl",
-        .groups = groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .run = run,
-};
+CTL_VERB(ctl_doctor, "doctor", "look for what is wrong, and say what to do",
+                "Looks at bus, service, policy and its sensors, devices, models, jobs, drivers, groups and "
+                "limits, and says what\nto do about each thing that is not right. Fails when there is a "
+                "problem.",
+                groups, run);

@@ -113,19 +113,7 @@ static int run(const void *given, struct qvf_error *error)
         return r;
 }
 
-const struct bench_verb ctl_hold = {
-        .name = "hold",
-        .summary = "keep training from running for a while",
-        .description = "Keeps training from running while a command runs (and ends with its exit status), "
-                       "or until "
-                       "Ctrl-C.\nOptions of the command stand behind --, as in: qvfctl hold -- game "
-                       "--fullscreen",
-        .program = "qvfctl",
-        .groups = groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .words = "[COMMAND…]",
-        .words_most = BENCH_LIST_MAX + 48,
-        .words_offset = AT(words),
-        .run = run,
-};
+CTL_VERB_TAKING(ctl_hold, "hold", "keep training from running for a while",
+                "Keeps training from running while a command runs (and ends with its exit status), or until "
+                "Ctrl-C.\nOptions of the command stand behind --, as in: qvfctl hold -- game --fullscreen",
+                groups, "[COMMAND…]", 0, BENCH_LIST_MAX + 48, run);

@@ -127,18 +127,7 @@ static int run(const void *given, struct qvf_error *error)
         return r;
 }
 
-const struct bench_verb ctl_infer = {
-        .name = "infer",
-        .summary = "answer one prompt",
-        .description = "Answers a prompt: the word, a file, or standard input. Where the model has a chat "
-                       "template the "
-                       "prompt is\na user's turn. Ctrl-C ends the answer.",
-        .program = "qvfctl",
-        .groups = groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .words = "[PROMPT]",
-        .words_most = 1,
-        .words_offset = AT(words),
-        .run = run,
-};
+CTL_VERB_TAKING(ctl_infer, "infer", "answer one prompt",
+                "Answers a prompt: the word, a file, or standard input. Where the model has a chat template "
+                "the prompt is\na user's turn. Ctrl-C ends the answer.",
+                groups, "[PROMPT]", 0, 1, run);

@@ -221,24 +221,8 @@ static int run_plot(const void *given, struct qvf_error *error)
         return show_plot(options, ctl, &plot, error);
 }
 
-#define FILE_VERB(symbol, text, line, long_text, option_groups, function)                                   \
-        const struct bench_verb symbol = {                                                                  \
-                .name = text,                                                                               \
-                .summary = line,                                                                            \
-                .description = long_text,                                                                   \
-                .program = "qvfctl",                                                                        \
-                .groups = option_groups,                                                                    \
-                .defaults = &defaults,                                                                      \
-                .options_size = sizeof(defaults),                                                           \
-                .words = "ID",                                                                              \
-                .words_least = 1,                                                                           \
-                .words_most = 1,                                                                            \
-                .words_offset = offsetof(struct file_options, words),                                       \
-                .run = function,                                                                            \
-        }
-
-FILE_VERB(ctl_job_logs, "job logs", "what happened to a job", "Prints the log of a job.", log_groups,
-                run_logs);
-FILE_VERB(ctl_job_plot, "job plot", "loss and evaluation of a job as a plot",
+CTL_VERB_TAKING(ctl_job_logs, "job logs", "what happened to a job", "Prints the log of a job.", log_groups,
+                "ID", 1, 1, run_logs);
+CTL_VERB_TAKING(ctl_job_plot, "job plot", "loss and evaluation of a job as a plot",
                 "Draws the loss and the evaluation of a job, in the terminal or into files.", plot_groups,
-                run_plot);
+                "ID", 1, 1, run_plot);

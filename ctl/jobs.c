@@ -178,51 +178,26 @@ static int run_priority(const void *given, struct qvf_error *error)
         return ctl_act(&options->common, error, r, &failure, "job %s has priority %ld", id, priority);
 }
 
-const struct bench_verb ctl_jobs = {
-        .name = "jobs",
-        .summary = "the training jobs",
-        .description = "Lists the training jobs, those that have ended too.",
-        .program = "qvfctl",
-        .groups = list_groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .run = run_list,
-};
+CTL_VERB(ctl_jobs, "jobs", "the training jobs", "Lists the training jobs, those that have ended too.",
+                list_groups, run_list);
 
-#define JOB_VERB(symbol, text, line, long_text, option_groups, takes, count, function)                      \
-        const struct bench_verb symbol = {                                                                  \
-                .name = text,                                                                               \
-                .summary = line,                                                                            \
-                .description = long_text,                                                                   \
-                .program = "qvfctl",                                                                        \
-                .groups = option_groups,                                                                    \
-                .defaults = &defaults,                                                                      \
-                .options_size = sizeof(defaults),                                                           \
-                .words = takes,                                                                             \
-                .words_least = count,                                                                       \
-                .words_most = count,                                                                        \
-                .words_offset = offsetof(struct job_options, words),                                        \
-                .run = function,                                                                            \
-        }
-
-JOB_VERB(ctl_job_show, "job show", "all about one job",
+CTL_VERB_TAKING(ctl_job_show, "job show", "all about one job",
                 "Prints what is known about a job; with --follow, the line that training shows.",
-                show_groups, "ID", 1, run_show);
-JOB_VERB(ctl_job_pause, "job pause", "keep a job from running",
+                show_groups, "ID", 1, 1, run_show);
+CTL_VERB_TAKING(ctl_job_pause, "job pause", "keep a job from running",
                 "Keeps a job from running until job resume. It goes on from where it was.", groups, "ID", 1,
-                run_pause);
-JOB_VERB(ctl_job_resume, "job resume", "let a paused job run", "Undoes job pause.", groups, "ID", 1,
-                run_resume);
-JOB_VERB(ctl_job_cancel, "job cancel", "end a job for good", "Ends a job for good. Its data is deleted.",
-                cancel_groups, "ID", 1, run_cancel);
-JOB_VERB(ctl_job_retry, "job retry", "queue a failed job again",
-                "Queues a failed or cancelled job again, from its last checkpoint.", groups, "ID", 1,
+                1, run_pause);
+CTL_VERB_TAKING(ctl_job_resume, "job resume", "let a paused job run", "Undoes job pause.", groups, "ID", 1,
+                1, run_resume);
+CTL_VERB_TAKING(ctl_job_cancel, "job cancel", "end a job for good",
+                "Ends a job for good. Its data is deleted.", cancel_groups, "ID", 1, 1, run_cancel);
+CTL_VERB_TAKING(ctl_job_retry, "job retry", "queue a failed job again",
+                "Queues a failed or cancelled job again, from its last checkpoint.", groups, "ID", 1, 1,
                 run_retry);
-JOB_VERB(ctl_job_remove, "job remove", "delete an ended job",
-                "Deletes an ended job with its log and metrics. Its adapter stays.", groups, "ID", 1,
+CTL_VERB_TAKING(ctl_job_remove, "job remove", "delete an ended job",
+                "Deletes an ended job with its log and metrics. Its adapter stays.", groups, "ID", 1, 1,
                 run_remove);
-JOB_VERB(ctl_job_priority, "job priority", "run a job sooner or later",
+CTL_VERB_TAKING(ctl_job_priority, "job priority", "run a job sooner or later",
                 "Gives a job another priority, from -100 to 100: higher ones run first. A negative one is "
-                "written "
-                "behind --,\nas in: qvfctl job priority -- 7 -5",
-                groups, "ID NUMBER", 2, run_priority);
+                "written behind --,\nas in: qvfctl job priority -- 7 -5",
+                groups, "ID NUMBER", 2, 2, run_priority);

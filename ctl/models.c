@@ -171,46 +171,21 @@ static int run_remove(const void *given, struct qvf_error *error)
         return simple_call(given, "Remove", "is gone", error);
 }
 
-#define LIST_VERB(symbol, text)                                                                             \
-        const struct bench_verb symbol = {                                                                  \
-                .name = text,                                                                               \
-                .summary = "the models that are stored",                                                    \
-                .description = "Lists the stored models.",                                                  \
-                .program = "qvfctl",                                                                        \
-                .groups = list_groups,                                                                      \
-                .defaults = &defaults,                                                                      \
-                .options_size = sizeof(defaults),                                                           \
-                .run = run_list,                                                                            \
-        }
+CTL_VERB(ctl_models, "models", "the models that are stored", "Lists the stored models.", list_groups,
+                run_list);
+CTL_VERB(ctl_models_list, "models list", "the models that are stored", "Lists the stored models.",
+                list_groups, run_list);
 
-LIST_VERB(ctl_models, "models");
-LIST_VERB(ctl_models_list, "models list");
-
-#define NAME_VERB(symbol, text, line, long_text, option_groups, takes, function)                            \
-        const struct bench_verb symbol = {                                                                  \
-                .name = text,                                                                               \
-                .summary = line,                                                                            \
-                .description = long_text,                                                                   \
-                .program = "qvfctl",                                                                        \
-                .groups = option_groups,                                                                    \
-                .defaults = &defaults,                                                                      \
-                .options_size = sizeof(defaults),                                                           \
-                .words = takes,                                                                             \
-                .words_least = 1,                                                                           \
-                .words_most = 1,                                                                            \
-                .words_offset = offsetof(struct model_options, words),                                      \
-                .run = function,                                                                            \
-        }
-
-NAME_VERB(ctl_models_add, "models add", "store a model",
+CTL_VERB_TAKING(ctl_models_add, "models add", "store a model",
                 "Stores a GGUF file with a ternary model. It is copied, checked and described.", add_groups,
-                "FILE", run_add);
-NAME_VERB(ctl_models_info, "models info", "all about one model", "Prints what is known about a model.",
-                groups, "NAME", run_info);
-NAME_VERB(ctl_models_load, "models load", "load a model now",
+                "FILE", 1, 1, run_add);
+CTL_VERB_TAKING(ctl_models_info, "models info", "all about one model", "Prints what is known about a model.",
+                groups, "NAME", 1, 1, run_info);
+CTL_VERB_TAKING(ctl_models_load, "models load", "load a model now",
                 "Loads a model, so that the first answer is quick; returns when it is there.", groups,
-                "NAME", run_load);
-NAME_VERB(ctl_models_unload, "models unload", "take a model out of memory",
-                "Takes a model out of memory, unless it trains or answers.", groups, "NAME", run_unload);
-NAME_VERB(ctl_models_remove, "models remove", "delete a model", "Deletes a stored model.", remove_groups,
-                "NAME", run_remove);
+                "NAME", 1, 1, run_load);
+CTL_VERB_TAKING(ctl_models_unload, "models unload", "take a model out of memory",
+                "Takes a model out of memory, unless it trains or answers.", groups, "NAME", 1, 1,
+                run_unload);
+CTL_VERB_TAKING(ctl_models_remove, "models remove", "delete a model", "Deletes a stored model.",
+                remove_groups, "NAME", 1, 1, run_remove);

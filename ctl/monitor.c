@@ -127,15 +127,7 @@ static int run(const void *given, struct qvf_error *error)
         return monitor.gone ? qvf_error_set(error, CTL_NOT_RUNNING, "qvfd went away") : 0;
 }
 
-const struct bench_verb ctl_monitor = {
-        .name = "monitor",
-        .summary = "print what happens, as it happens",
-        .description = "Prints notices, and objects that come, go and change, until Ctrl-C. With --json a "
-                       "line of JSON "
-                       "for each,\nprogress of jobs included.",
-        .program = "qvfctl",
-        .groups = groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .run = run,
-};
+CTL_VERB(ctl_monitor, "monitor", "print what happens, as it happens",
+                "Prints notices, and objects that come, go and change, until Ctrl-C. With --json a line of "
+                "JSON for each,\nprogress of jobs included.",
+                groups, run);

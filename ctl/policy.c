@@ -214,29 +214,14 @@ static int run_reload(const void *given, struct qvf_error *error)
         return 0;
 }
 
-#define POLICY_VERB(symbol, text, line, long_text, option_groups, takes, most, function)                    \
-        const struct bench_verb symbol = {                                                                  \
-                .name = text,                                                                               \
-                .summary = line,                                                                            \
-                .description = long_text,                                                                   \
-                .program = "qvfctl",                                                                        \
-                .groups = option_groups,                                                                    \
-                .defaults = &defaults,                                                                      \
-                .options_size = sizeof(defaults),                                                           \
-                .words = takes,                                                                             \
-                .words_most = most,                                                                         \
-                .words_offset = offsetof(struct policy_options, words),                                     \
-                .run = function,                                                                            \
-        }
-
-POLICY_VERB(ctl_policy_explain, "policy explain", "why training and answers may run now, or not",
+CTL_VERB(ctl_policy_explain, "policy explain", "why training and answers may run now, or not",
                 "Prints each constraint of qvfd.yaml with its value, its limit and its verdict.",
-                explain_groups, NULL, 0, run_explain);
-POLICY_VERB(ctl_policy_check, "policy check", "whether a configuration is right",
+                explain_groups, run_explain);
+CTL_VERB_TAKING(ctl_policy_check, "policy check", "whether a configuration is right",
                 "Reads a configuration (a file, a folder, or the one that qvfd would read) without using "
                 "it.",
-                groups, "[PATH]", 1, run_check);
-POLICY_VERB(ctl_policy_reload, "policy reload", "read the configuration again",
+                groups, "[PATH]", 0, 1, run_check);
+CTL_VERB(ctl_policy_reload, "policy reload", "read the configuration again",
                 "Has qvfd read its configuration again. A bad one is refused, and the old one stays in "
                 "force.",
-                groups, NULL, 0, run_reload);
+                groups, run_reload);

@@ -176,25 +176,10 @@ static int run_version(const void *given, struct qvf_error *error)
         return 0;
 }
 
-const struct bench_verb ctl_status = {
-        .name = "status",
-        .summary = "what qvfd does now",
-        .description = "Prints what qvfd does now: what the policy says, devices, models, requests and "
-                       "jobs.",
-        .program = "qvfctl",
-        .groups = status_groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .run = run_status,
-};
+CTL_VERB(ctl_status, "status", "what qvfd does now",
+                "Prints what qvfd does now: what the policy says, devices, models, requests and jobs.",
+                status_groups, run_status);
 
-const struct bench_verb ctl_version = {
-        .name = "version",
-        .summary = "versions of the programs",
-        .description = "Prints the versions of qvfctl, of the library and, where it runs, of qvfd.",
-        .program = "qvfctl",
-        .groups = groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .run = run_version,
-};
+CTL_VERB(ctl_version, "version", "versions of the programs",
+                "Prints the versions of qvfctl, of the library and, where it runs, of qvfd.", groups,
+                run_version);

@@ -288,21 +288,8 @@ static int run(const void *given, struct qvf_error *error)
         return 0;
 }
 
-const struct bench_verb ctl_train = {
-        .name = "train",
-        .summary = "train an adapter on a file",
-        .description = "Queues a training job and shows how it goes; Ctrl-C leaves it running. FILE is "
-                       "text, or JSON "
-                       "objects, one\na line, with \"text\", \"messages\", or \"prompt\" and "
-                       "\"completion\"; - is "
-                       "standard input. qvfd keeps a\ncopy until the job ends.",
-        .program = "qvfctl",
-        .groups = groups,
-        .defaults = &defaults,
-        .options_size = sizeof(defaults),
-        .words = "FILE",
-        .words_least = 1,
-        .words_most = 1,
-        .words_offset = offsetof(struct train_options, words),
-        .run = run,
-};
+CTL_VERB_TAKING(ctl_train, "train", "train an adapter on a file",
+                "Queues a training job and shows how it goes; Ctrl-C leaves it running. FILE is text, or "
+                "JSON objects, one\na line, with \"text\", \"messages\", or \"prompt\" and \"completion\"; "
+                "- is standard input. qvfd keeps a\ncopy until the job ends.",
+                groups, "FILE", 1, 1, run);

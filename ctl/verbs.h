@@ -16,4 +16,32 @@ extern const struct bench_verb ctl_adapters, ctl_adapters_list, ctl_adapters_inf
 extern const struct bench_verb ctl_policy_explain, ctl_policy_check, ctl_policy_reload, ctl_hold,
                 ctl_monitor, ctl_doctor, ctl_version;
 
+/* A file of verbs has one struct of options, whose `words` hold what a verb takes, and its `defaults`. */
+#define CTL_VERB_TAKING(symbol, text, line, long_text, option_groups, takes, least, most, function)         \
+        const struct bench_verb symbol = {                                                                  \
+                .name = text,                                                                               \
+                .summary = line,                                                                            \
+                .description = long_text,                                                                   \
+                .program = "qvfctl",                                                                        \
+                .groups = option_groups,                                                                    \
+                .defaults = &defaults,                                                                      \
+                .options_size = sizeof(defaults),                                                           \
+                .words = takes,                                                                             \
+                .words_least = least,                                                                       \
+                .words_most = most,                                                                         \
+                .words_offset = offsetof(__typeof__(defaults), words),                                      \
+                .run = function,                                                                            \
+        }
+#define CTL_VERB(symbol, text, line, long_text, option_groups, function)                                    \
+        const struct bench_verb symbol = {                                                                  \
+                .name = text,                                                                               \
+                .summary = line,                                                                            \
+                .description = long_text,                                                                   \
+                .program = "qvfctl",                                                                        \
+                .groups = option_groups,                                                                    \
+                .defaults = &defaults,                                                                      \
+                .options_size = sizeof(defaults),                                                           \
+                .run = function,                                                                            \
+        }
+
 #endif
