@@ -15,21 +15,23 @@ cpu_LEVELS := $(cpu_LEVELS_$(ARCH))
 $(foreach l,$(cpu_LEVELS),$(eval $(BUILD)/plugins/cpu/$(l)/%: LEVEL_FLAGS := -DCPU_LEVEL=$(l) $(cpu_FLAGS_$(l))))
 LEVELS_ALL += $(foreach l,$(cpu_LEVELS),$(cpu_FLAGS_$(l)))
 
-# plugins/cpu/lanes is compiled once for each of these levels, into an archive: a level takes what its table names.
+# plugins/cpu/lanes (floats) and plugins/cpu/bytes are compiled once for each of these levels, into an archive: a level
+# takes what its table names.
 cpu_LANES := $(filter avx2 neon,$(cpu_LEVELS))
-cpu_LANES_SOURCES := $(sort $(wildcard plugins/cpu/lanes/*.c))
+cpu_BYTES := $(filter avx2,$(cpu_LEVELS))
 
-# $(call lanes,level)
-define lanes
-$(BUILD)/plugins/cpu/lanes/$(1)/%: LEVEL_FLAGS := -DCPU_LEVEL=$(1) $(cpu_FLAGS_$(1))
-$(BUILD)/plugins/cpu/lanes/$(1)/%.o: plugins/cpu/lanes/%.c $(BUILD)/flags
-	$$(say) CC '$$< ($(1))'
+# $(call for_level,folder,level,sources)
+define for_level
+$(BUILD)/plugins/cpu/$(1)/$(2)/%: LEVEL_FLAGS := -DCPU_LEVEL=$(2) $(cpu_FLAGS_$(2))
+$(BUILD)/plugins/cpu/$(1)/$(2)/%.o: plugins/cpu/$(1)/%.c $(BUILD)/flags
+	$$(say) CC '$$< ($(2))'
 	@mkdir -p $$(@D)
 	$$(Q)$(CC) $$(CFLAGS_ALL) $$(LEVEL_FLAGS) -MMD -MP -c -o $$@ $$<
-$(call archive,$(BUILD)/plugins/cpu/lanes-$(1).a,$(cpu_LANES_SOURCES:plugins/cpu/lanes/%.c=$(BUILD)/plugins/cpu/lanes/$(1)/%.o))
+$(call archive,$(BUILD)/plugins/cpu/$(1)-$(2).a,$(patsubst plugins/cpu/$(1)/%.c,$(BUILD)/plugins/cpu/$(1)/$(2)/%.o,$(3)))
 endef
-$(foreach l,$(cpu_LANES),$(eval $(call lanes,$(l))))
-cpu_ARCHIVES := $(cpu_LANES:%=$(BUILD)/plugins/cpu/lanes-%.a) $(BUILD)/libplain.a
+$(foreach l,$(cpu_LANES),$(eval $(call for_level,lanes,$(l),$(sort $(wildcard plugins/cpu/lanes/*.c)))))
+$(foreach l,$(cpu_BYTES),$(eval $(call for_level,bytes,$(l),$(sort $(wildcard plugins/cpu/bytes/*.c)))))
+cpu_ARCHIVES := $(cpu_LANES:%=$(BUILD)/plugins/cpu/lanes-%.a) $(cpu_BYTES:%=$(BUILD)/plugins/cpu/bytes-%.a) $(BUILD)/libplain.a
 
 # level.c lists the levels that are there.
 cpu_HAVE := $(foreach l,$(cpu_LEVELS),$(if $(wildcard plugins/cpu/$(l)/level.c),-DQVF_CPU_HAVE_$(shell echo $(l) | tr a-z A-Z)))

@@ -30,5 +30,12 @@ const struct cpu_level cpu_level_avx2 = {
                 [QVF_OP_ROPE] = KERNEL(rope),
                 [QVF_OP_ATTENTION] = KERNEL_IF(attention),
                 [QVF_OP_GATE] = KERNEL(gate),
+                [QVF_OP_DROPOUT] = KERNEL(dropout),
+                [QVF_OP_RMSNORM_BACKWARD] = KERNEL(rmsnorm_backward),
+                [QVF_OP_MATMUL_TERNARY_BACKWARD] = SCRATCH_IF(matmul_ternary_backward),
+                [QVF_OP_MATMUL_WEIGHT_BACKWARD] = KERNEL(matmul_weight_backward),
+                [QVF_OP_GATE_BACKWARD] = KERNEL(gate_backward),
+                [QVF_OP_SQUARE_SUM] = SCRATCH(square_sum),
+                [QVF_OP_ADAMW] = KERNEL(adamw),
         },
 };

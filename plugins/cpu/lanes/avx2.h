@@ -51,6 +51,11 @@ static ALWAYS_INLINE floats from_integers(ints x)
         return (floats)_mm256_cvtepi32_ps((__m256i)x);
 }
 
+static ALWAYS_INLINE floats square_root(floats x)
+{
+        return (floats)_mm256_sqrt_ps((__m256)x);
+}
+
 /* LANES / 2 floats as doubles, and back. */
 static ALWAYS_INLINE doubles load_doubles(const float *from)
 {

@@ -51,6 +51,11 @@ static ALWAYS_INLINE floats from_integers(ints x)
         return (floats)vcvtq_f32_s32((int32x4_t)x);
 }
 
+static ALWAYS_INLINE floats square_root(floats x)
+{
+        return (floats)vsqrtq_f32((float32x4_t)x);
+}
+
 /* LANES / 2 floats as doubles, and back. */
 static ALWAYS_INLINE doubles load_doubles(const float *from)
 {

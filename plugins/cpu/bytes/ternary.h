@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading ternary weights. A code is a weight plus 1: 0, 1 or 2. */
+#ifndef QVF_PLUGINS_CPU_BYTES_TERNARY_H
+#define QVF_PLUGINS_CPU_BYTES_TERNARY_H
+
+#include "plugins/cpu/bytes/bytes.h"
+#include "qvf/ops.h"
+
+#define TQ2_BLOCK 66u /* bytes of QVF_TERNARY_BLOCK weights, and where their scale stands */
+#define TQ2_SCALE 64u
+#define TQ1_BLOCK 54u
+#define TQ1_SCALE 52u
+
+static inline size_t ternary_block_bytes(uint32_t dtype)
+{
+        return dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
+}
+
+/* A block whose scale is 0 has no weights but 0, whatever its codes say. */
+static ALWAYS_INLINE bool scale_is_zero(const uint8_t *scale)
+{
+        uint16_t half;
+
+        memcpy(&half, scale, sizeof(half));
+        return (uint16_t)(half << 1) == 0;
+}
+
+/* Codes of columns c to c + BYTES - 1 of a block; c is a multiple of BYTES. */
+static ALWAYS_INLINE bytes tq2_codes(const uint8_t *block, uint32_t c)
+{
+        bytes four = load_codes(block + c / 128 * 32 + c % 32);
+
+        if (__builtin_expect(scale_is_zero(block + TQ2_SCALE), 0))
+                return all_codes(1);
+        return (bytes)((words)four >> (uint16_t)(c % 128 / 32 * 2)) & 3;
+}
+
+/* 16 columns of TQ1_0: the bytes that hold them, and 3ⁿ for each two of them where they are digit n. */
+static ALWAYS_INLINE void tq1_part(const uint8_t *block, uint32_t c, uint8_t *digits, uint16_t *powers)
+{
+        static const uint16_t POWER[5] = { 1, 3, 9, 27, 81 };
+        static const uint16_t LAST[8] = { 1, 1, 3, 3, 9, 9, 27, 27 };
+        uint32_t n = c < 160 ? c / 32 : (c - 160) / 16;
+
+        if (c >= 240) {
+                for (unsigned i = 0; i < 4; i++)
+                        memcpy(digits + 4 * i, block + 48, 4);
+                memcpy(powers, LAST, sizeof(LAST));
+                return;
+        }
+        memcpy(digits, block + (c < 160 ? c % 32 : 32), 16);
+        for (unsigned i = 0; i < 8; i++)
+                powers[i] = POWER[n];
+}
+
+static ALWAYS_INLINE bytes tq1_codes(const uint8_t *block, uint32_t c)
+{
+        uint8_t digits[BYTES];
+        uint16_t powers[BYTES / 2];
+        words two, power;
+        bytes t;
+
+        if (__builtin_expect(scale_is_zero(block + TQ1_SCALE), 0))
+                return all_codes(1);
+        UNROLL
+        for (unsigned i = 0; i < BYTES / 16; i++)
+                tq1_part(block, c + 16 * i, digits + 16 * i, powers + 8 * i);
+        memcpy(&two, digits, sizeof(two));
+        memcpy(&power, powers, sizeof(power));
+        t = (bytes)(((two * power) & 255) | ((two >> 8) * power << 8));
+        /* 3t / 256 is 1 from 86 on and 2 from 171 on; a comparison that holds gives -1 */
+        return -((bytes)(t >= 86) + (bytes)(t >= 171));
+}
+
+static inline bytes ternary_codes(uint32_t dtype, const uint8_t *block, uint32_t c)
+{
+        return dtype == QVF_TQ1_0 ? tq1_codes(block, c) : tq2_codes(block, c);
+}
+
+#endif

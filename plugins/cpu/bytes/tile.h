@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tile of the ternary products: rows of signed bytes times a panel of codes, which are weights plus 1. */
+#ifndef QVF_PLUGINS_CPU_BYTES_TILE_H
+#define QVF_PLUGINS_CPU_BYTES_TILE_H
+
+#include "plugins/cpu/bytes/bytes.h"
+
+#define TILE_ROWS 6u /* with 2 vectors of codes 12 of 16 registers are sums */
+#define TILE_LANES (2 * LANES)
+#define STEP_BYTES (2 * BYTES) /* of a panel: four codes for each lane */
+#define SIXTEENS 32u /* steps before sums leave 16 bits: 32 · 2 · 2 · 127 < 32768, also with a code 3 */
+
+/* sums[2r + h] = Σ code · q of row r of the tile and lanes h · LANES … of the panel. q has 4 bytes of each row for
+ * each step. */
+#ifdef __AVXVNNI__
+static ALWAYS_INLINE void multiply_tile(
+                const uint8_t *panel, const int8_t *q, uint32_t steps, const unsigned R, ints sums[])
+{
+        __m256i acc[2 * TILE_ROWS];
+
+        UNROLL
+        for (unsigned i = 0; i < 2 * R; i++)
+                acc[i] = _mm256_setzero_si256();
+        for (; steps > 0; steps--, panel += STEP_BYTES, q += 4 * R) {
+                __m256i low = (__m256i)load_codes(panel), high = (__m256i)load_codes(panel + BYTES);
+
+                UNROLL
+                for (unsigned r = 0; r < R; r++) {
+                        __m256i partner = (__m256i)all_fours(q + 4 * r);
+
+                        acc[2 * r] = _mm256_dpbusd_avx_epi32(acc[2 * r], low, partner);
+                        acc[2 * r + 1] = _mm256_dpbusd_avx_epi32(acc[2 * r + 1], high, partner);
+                }
+        }
+        UNROLL
+        for (unsigned i = 0; i < 2 * R; i++)
+                sums[i] = (ints)acc[i];
+}
+#else
+static ALWAYS_INLINE void multiply_some(
+                const uint8_t *panel, const int8_t *q, uint32_t steps, const unsigned R, ints sums[])
+{
+        words acc[2 * TILE_ROWS], one;
+
+        UNROLL
+        for (unsigned i = 0; i < 2 * R; i++)
+                acc[i] = (words){ 0 };
+        for (; steps > 0; steps--, panel += STEP_BYTES, q += 4 * R) {
+                bytes low = load_codes(panel), high = load_codes(panel + BYTES);
+
+                UNROLL
+                for (unsigned r = 0; r < R; r++) {
+                        bytes partner = all_fours(q + 4 * r);
+
+                        acc[2 * r] += multiply_pairs(low, partner);
+                        acc[2 * r + 1] += multiply_pairs(high, partner);
+                }
+        }
+        one = 1 - (words){ 0 };
+        __asm__ volatile("" : "+x"(one)); /* no register is to hold it in the loop */
+        UNROLL
+        for (unsigned i = 0; i < 2 * R; i++)
+                sums[i] += sum_pairs(acc[i], one);
+        /* The sums of 32 bits stand in memory while those of 16 bits have the registers. */
+        __asm__("" : "+m"(*(ints(*)[2 * TILE_ROWS]) sums));
+}
+
+static ALWAYS_INLINE void multiply_tile(
+                const uint8_t *panel, const int8_t *q, uint32_t steps, const unsigned R, ints sums[])
+{
+        UNROLL
+        for (unsigned i = 0; i < 2 * R; i++)
+                sums[i] = (ints){ 0 };
+        while (steps > 0) {
+                uint32_t some = steps < SIXTEENS ? steps : SIXTEENS;
+
+                multiply_some(panel, q, some, R, sums);
+                panel += some * STEP_BYTES;
+                q += some * 4 * R;
+                steps -= some;
+        }
+}
+#endif
+
+#endif

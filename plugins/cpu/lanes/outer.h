@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A product of floats whose right side is read row by row: out[i][c] (+)= factor · Σ_k a(i, k) b[k][c]. Lanes are
+ * columns, and k runs in its order in one sum, so no result depends on the shape of the tiles. */
+#ifndef QVF_PLUGINS_CPU_LANES_OUTER_H
+#define QVF_PLUGINS_CPU_LANES_OUTER_H
+
+#include "plugins/cpu/lanes/lanes.h"
+
+struct outer {
+        float *out;
+        const float *a, *b;
+        size_t out_step, b_step;       /* from row to row */
+        size_t a_row_step, a_step;     /* from i to i + 1 and from k to k + 1 */
+        uint32_t rows, columns, count; /* i, c, k */
+        float factor;
+        bool accumulate;
+};
+
+/* Sums in a tile; the vectors of b, one of a and one product need the other registers. */
+#define OUTER_ROWS 6u
+#define OUTER_VECTORS (REGISTERS >= 32 ? 4u : 2u)
+#define OUTER_TAIL 64u /* rows of b whose last columns are padded at a time */
+
+/* Rows i to i + I - 1, V vectors of columns from c on; `left` columns are there. */
+static ALWAYS_INLINE void outer_tile(const struct outer *o, uint32_t i, uint32_t c, uint32_t left,
+                const unsigned I, const unsigned V)
+{
+        const float *a = o->a + i * o->a_row_step, *b = o->b + c;
+        size_t a_row_step = o->a_row_step, a_step = o->a_step, b_step = o->b_step;
+        floats acc[OUTER_ROWS * OUTER_VECTORS];
+
+        UNROLL
+        for (unsigned j = 0; j < I * V; j++)
+                acc[j] = zeros();
+        for (uint32_t k = o->count; k > 0; k--, a += a_step, b += b_step) {
+                floats right[OUTER_VECTORS];
+
+                UNROLL
+                for (unsigned v = 0; v < V; v++)
+                        right[v] = load(b + v * LANES);
+                UNROLL
+                for (unsigned r = 0; r < I; r++) {
+                        floats number = all(a[r * a_row_step]);
+
+                        UNROLL
+                        for (unsigned v = 0; v < V; v++)
+                                acc[r * V + v] = fma_of(number, right[v], acc[r * V + v]);
+                }
+        }
+        UNROLL
+        for (unsigned j = 0; j < I * V; j++) {
+                float *out = o->out + (i + j / V) * o->out_step + c + j % V * LANES;
+                bool whole = left >= V * LANES;
+                floats sum = acc[j] * all(o->factor);
+
+                if (whole)
+                        store(out, o->accumulate ? sum + load(out) : sum);
+                else
+                        store_left(out, left, false,
+                                        o->accumulate ? sum + load_left(out, left, false) : sum);
+        }
+}
+
+/* Columns [c, c + V vectors) of all rows. */
+static ALWAYS_INLINE void outer_rows(const struct outer *o, uint32_t c, uint32_t left, const unsigned V)
+{
+        uint32_t i = 0;
+
+        for (; i + OUTER_ROWS <= o->rows; i += OUTER_ROWS)
+                outer_tile(o, i, c, left, OUTER_ROWS, V);
+        for (; i + 2 <= o->rows; i += 2)
+                outer_tile(o, i, c, left, 2, V);
+        if (i < o->rows)
+                outer_tile(o, i, c, left, 1, V);
+}
+
+/* The last columns, fewer than a vector: rows of b are padded with zeros, some at a time. */
+static inline void outer_tail(const struct outer *o, uint32_t c)
+{
+        float padded[OUTER_TAIL * LANES] __attribute__((aligned(LINE)));
+        uint32_t left = o->columns - c;
+
+        for (uint32_t k = 0; k < o->count; k += OUTER_TAIL) {
+                struct outer some = *o;
+
+                some.count = o->count - k < OUTER_TAIL ? o->count - k : OUTER_TAIL;
+                some.accumulate = k > 0 || o->accumulate;
+                some.out = o->out + c;
+                some.a = o->a + k * o->a_step;
+                some.b = padded;
+                some.b_step = LANES;
+                for (uint32_t j = 0; j < some.count; j++)
+                        store(padded + j * LANES, load_left(o->b + (k + j) * o->b_step + c, left, false));
+                outer_rows(&some, 0, left, 1);
+        }
+}
+
+static inline void outer_product(const struct outer *o)
+{
+        uint32_t c = 0;
+
+        for (; c + OUTER_VECTORS * LANES <= o->columns; c += OUTER_VECTORS * LANES)
+                outer_rows(o, c, OUTER_VECTORS * LANES, OUTER_VECTORS);
+        for (; c + LANES <= o->columns; c += LANES)
+                outer_rows(o, c, LANES, 1);
+        if (c < o->columns)
+                outer_tail(o, c);
+}
+
+#endif
