@@ -36,7 +36,7 @@ WARN := -Wall -Wextra -Wvla -Wshadow -Wstrict-prototypes -Wmissing-prototypes -W
 # texts snprintf might cut, which is what snprintf is for.
 WARN += $(if $(findstring clang,$(COMPILER)),,-Wno-maybe-uninitialized -Wno-format-truncation)
 CFLAGS_ALL = $(TARGET) -std=gnu17 $(OPT) $(WARN) $(WERROR) -fPIC -fvisibility=hidden -pthread \
-        -fno-strict-overflow -ffp-contract=off -I. -Iinclude -D_GNU_SOURCE -DQVF_VERSION='"$(VERSION)"' \
+        -fno-strict-overflow -ffp-contract=off -I. -Iinclude -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DQVF_VERSION='"$(VERSION)"' \
         $(HARDEN) $(SANITIZE) $(COVERAGE) $(CFLAGS)
 LDFLAGS_ALL = $(TARGET) -pthread -Wl,-z,relro,-z,now $(SANITIZE) $(COVERAGE) $(LDFLAGS)
 
@@ -64,6 +64,7 @@ include mk/test-plugins.mk
 include mk/install.mk
 include mk/lint.mk
 include mk/fuzz.mk
+include mk/cross.mk
 
 .PHONY: all clean help dist FORCE
 all: $(ALL)

@@ -34,7 +34,7 @@ static int checked_size(
         if (!S_ISREG(st.st_mode))
                 return qvf_error_set(error, S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL,
                                 "%s: this is %s, expected a regular file", name, kind_name(st.st_mode));
-        if (st.st_size < 0 || (uint64_t)st.st_size > SIZE_MAX)
+        if (st.st_size < 0 || (uint64_t)st.st_size > PTRDIFF_MAX) /* 2 GiB on 32-bit machines */
                 return qvf_error_set(error, -EFBIG, "%s: too large for this machine's address space", name);
         if (size_most && (uint64_t)st.st_size > size_most)
                 return qvf_error_set(error, -EFBIG, "%s: %" PRIu64 " bytes, expected at most %" PRIu64, name,

@@ -11,9 +11,16 @@
 /* Both halves of a 128-bit product: every bit of the result hangs on every bit of both factors. */
 static inline uint64_t qvf_hash_fold(uint64_t a, uint64_t b)
 {
+#ifdef __SIZEOF_INT128__
         unsigned __int128 product = (unsigned __int128)a * b;
 
         return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+        uint64_t a0 = (uint32_t)a, a1 = a >> 32, b0 = (uint32_t)b, b1 = b >> 32;
+        uint64_t low = a0 * b0, middle = a1 * b0 + (low >> 32), other = a0 * b1 + (uint32_t)middle;
+
+        return (other << 32 | (uint32_t)low) ^ (a1 * b1 + (middle >> 32) + (other >> 32));
+#endif
 }
 
 static inline uint64_t qvf_hash_load(const char *bytes, size_t length)
