@@ -67,14 +67,18 @@ with_apk() {
 }
 try 'apk' with_apk
 
+commands="make ld find cmp awk timeout scdoc glslc dbus-daemon script umockdev-run"
+cross_commands="qemu-aarch64 aarch64-linux-gnu-gcc arm-linux-gnueabihf-gcc riscv64-linux-gnu-gcc"
 nothing_lacks() {
 	manager apt-get
-	for command in make ld find cmp awk timeout scdoc glslc dbus-daemon script umockdev-run; do
+	for command in $commands $cross_commands; do
 		command_says "$command" :
 	done
 	: >"$scratch/installed"
 	run deps
-	rm -f "$bin/make" "$bin/ld" "$bin/find" "$bin/cmp" "$bin/awk" "$bin/timeout" "$bin/scdoc" "$bin/glslc" "$bin/dbus-daemon" "$bin/script" "$bin/umockdev-run"
+	for command in $commands $cross_commands; do
+		rm -f "$bin/$command"
+	done
 	[ ! -e "$asked" ]
 }
 try 'where everything is there, no package manager is asked' nothing_lacks
@@ -86,6 +90,24 @@ no_manager() {
 	grep -q libjson-c-dev "$scratch/out"
 }
 try 'without a known package manager it says what to install' no_manager
+
+only_cross_lacks() {
+	manager apt-get
+	for command in $commands; do
+		command_says "$command" :
+	done
+	: >"$scratch/installed"
+	command_says apt-get "echo \"apt-get \$*\" >>$asked; exit 100"
+	run deps
+	held=$?
+	for command in $commands; do
+		rm -f "$bin/$command"
+	done
+	cat "$asked"
+	[ "$held" -eq 0 ] && grep '^apt-get install .*gcc-riscv64-linux-gnu' "$asked" | grep -q qemu-user &&
+		grep -q 'other architectures are not tested' "$scratch/out"
+}
+try 'compilers for other architectures are not needed' only_cross_lacks
 
 old_compiler() {
 	manager apt-get

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* usage: cross-test [LEVEL]…
+ * Tests these levels, or all that this CPU has; and the parts of the engine in which an architecture can make a
+ * difference. Runs in the folder of the sources. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/backend/host.h"
+#include "engine/conformance/conformance.h"
+#include "engine/model/model.h"
+#include "tests/cross/cross.h"
+
+static unsigned failed;
+
+bool cross_check(bool holds, const char *name, const char *format, ...)
+{
+        va_list arguments;
+
+        printf("%s %s", holds ? "ok" : "FAIL", name);
+        failed += !holds;
+        if (!holds && *format) {
+                va_start(arguments, format);
+                printf(": ");
+                vprintf(format, arguments);
+                va_end(arguments);
+        }
+        printf("\n");
+        return holds;
+}
+
+void cross_need(int r, const char *what, const char *text)
+{
+        if (r >= 0)
+                return;
+        printf("FAIL %s: %s\n", what, text && *text ? text : strerror(-r));
+        exit(1);
+}
+
+struct qvf_compute cross_open(const char *level)
+{
+        const struct qvf_device_options options = { .size = sizeof(options), .threads = 2 };
+        struct qvf_compute compute = { .backend = &qvf_backend };
+
+        setenv("QVF_CPU_LEVEL", level, 1);
+        cross_need(qvf_backend.device_open(&qvf_host_default, 0, &options, &compute.device), level, NULL);
+        return compute;
+}
+
+static void report(void *context, const struct qvf_conformance_case *result)
+{
+        (void)context;
+        if (!result->passed)
+                printf("%s, %s: %s\n", result->op, result->what, result->text);
+}
+
+static void conformance(const char *level)
+{
+        struct qvf_compute compute = cross_open(level);
+        const char *given = getenv("QVF_TEST_SEED");
+        struct qvf_conformance_options options = { .quick = true, .op = getenv("QVF_TEST_OP") };
+        struct qvf_conformance_summary summary = { 0 };
+        struct qvf_error error = { 0 };
+        char name[64];
+
+        options.seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+        cross_need(qvf_conformance_run(compute.backend, compute.device, &options, report, NULL, &summary,
+                                   &error),
+                        "conformance", error.text);
+        snprintf(name, sizeof(name), "%s: conformance, %u cases", level, summary.cases);
+        cross_check(summary.cases > 0 && summary.failures == 0, name, "%u cases, QVF_TEST_SEED=%llu",
+                        summary.failures, (unsigned long long)options.seed);
+        compute.backend->device_close(compute.device);
+}
+
+/* The shipped model's file, vocabulary and pre-tokenizer; ids of tests/data/tokens/helper-29m-ids.json. */
+static void tokenizer(void)
+{
+        static const char text[] = "Hello, world!", hard[] = "naïve café 东京 🚀 1,234.56\n\n\tit's \xff";
+        static const int32_t wanted[] = { 4649, 11, 905, 0 };
+        struct qvf_compute compute = cross_open("plain");
+        struct qvf_model *model = NULL;
+        struct qvf_text back = { 0 };
+        struct qvf_error error = { 0 };
+        int32_t *ids = NULL;
+        size_t count = 0;
+
+        cross_need(qvf_model_open("models/helper-29m.TQ2_0.gguf", &compute, NULL, &model, &error),
+                        "helper-29m", error.text);
+        cross_need(qvf_tokenizer_encode(model->tokenizer, text, strlen(text), 0, &ids, &count, &error),
+                        "encode", error.text);
+        cross_check(count == 4 && memcmp(ids, wanted, sizeof(wanted)) == 0, "tokenizer: ids", "%zu ids",
+                        count);
+        free(ids);
+        ids = NULL;
+        cross_need(qvf_tokenizer_encode(model->tokenizer, hard, strlen(hard), 0, &ids, &count, &error),
+                        "encode", error.text);
+        cross_need(qvf_tokenizer_decode(model->tokenizer, ids, count, 0, &back, &error), "decode",
+                        error.text);
+        cross_check(strcmp(qvf_text_string(&back), hard) == 0, "tokenizer: text comes back", "'%s'",
+                        qvf_text_string(&back));
+        free(ids);
+        qvf_text_exit(&back);
+        qvf_model_free(model);
+        compute.backend->device_close(compute.device);
+}
+
+static void test_level(const char *level)
+{
+        conformance(level);
+        cross_golden_logits(level);
+        cross_golden_training(level);
+}
+
+/* Whether `word` is among the words of `text`. */
+static bool has_word(const char *text, const char *word)
+{
+        size_t length = strlen(word);
+        const char *at = text;
+
+        while ((at = strstr(at, word))) {
+                if ((at == text || at[-1] == ' ') && (at[length] == ' ' || at[length] == 0))
+                        return true;
+                at += length;
+        }
+        return false;
+}
+
+int main(int argc, char **argv)
+{
+        struct qvf_device_info info;
+        uint32_t count;
+        char *levels, *level, *rest;
+
+        setvbuf(stdout, NULL, _IOLBF, 0);
+        unsetenv("QVF_CPU_LEVEL");
+        cross_need(qvf_backend.probe(&qvf_host_default, &info, 1, &count), "probe", NULL);
+        levels = info.driver + strlen("qvf " QVF_VERSION); /* the highest first */
+        for (int i = 1; i < argc; i++) {
+                if (has_word(levels, argv[i]))
+                        test_level(argv[i]);
+                else
+                        cross_check(false, argv[i], "this CPU or this build has%s", levels);
+        }
+        for (level = strtok_r(levels, " ", &rest); level && argc == 1; level = strtok_r(NULL, " ", &rest))
+                test_level(level);
+        tokenizer();
+        return failed > 0;
+}
