@@ -108,6 +108,7 @@ static int open_device(struct qvf_device *device, uint32_t index)
         r = make_queue(device);
         r = r < 0 ? r : vk_pipelines_new(device, &device->pipelines);
         r = r < 0 ? r : vk_staging_new(device, &device->staging);
+        r = r < 0 ? r : vk_fma_probe(device);
         return r < 0 ? r : vk_runner_new(device, &device->runner);
 }
 
@@ -115,10 +116,17 @@ static void tell_features(const struct qvf_device *device)
 {
         const struct vk_features *f = &device->features;
 
-        vk_log(&device->host, 3, "vulkan:%s%s%s%s%s%s, subgroup %u, bindings to %llu MiB, %u KiB shared",
+        static const char *const fma[] = {
+                [VK_FMA_ROUGH] = "rounded twice: logits may differ from the CPU's",
+                [VK_FMA_FUSED] = "fused",
+                [VK_FMA_EMULATED] = "emulated",
+        };
+
+        vk_log(&device->host, 3,
+                        "vulkan:%s%s%s%s%s%s, fma %s, subgroup %u, bindings to %llu MiB, %u KiB shared",
                         f->float16 ? " f16" : "", f->int8 ? " int8" : "", f->dot_product ? " dot" : "",
                         f->subgroup ? " subgroups" : "", f->matrix_int8 ? " int8-matrices" : "",
-                        f->matrix_float16 ? " f16-matrices" : "", f->subgroup_size,
+                        f->matrix_float16 ? " f16-matrices" : "", fma[f->fma], f->subgroup_size,
                         (unsigned long long)(device->limits.range >> 20), device->limits.shared >> 10);
 }
 

@@ -5,7 +5,8 @@
 #include "common/cleanup.h"
 #include "plugins/vulkan/vulkan.h"
 
-#define TABLE 1024u /* pipelines of one device at most, less one */
+#define FMA_CONSTANT 31u /* that all shaders have (exact.glsl) */
+#define TABLE 1024u      /* pipelines of one device at most, less one */
 
 struct pipeline {
         enum vk_shader shader;
@@ -125,12 +126,13 @@ static int module_of(struct vk_pipelines *self, enum vk_shader shader, VkShaderM
 
 static int make_pipeline(struct vk_pipelines *self, struct pipeline *pipeline)
 {
-        VkSpecializationMapEntry entries[VK_CONSTANTS];
+        VkSpecializationMapEntry entries[VK_CONSTANTS + 1];
+        uint32_t data[VK_CONSTANTS + 1];
         const VkSpecializationInfo special = {
-                .mapEntryCount = pipeline->n_constants,
+                .mapEntryCount = pipeline->n_constants + 1,
                 .pMapEntries = entries,
-                .dataSize = sizeof(pipeline->constants),
-                .pData = pipeline->constants,
+                .dataSize = sizeof(data),
+                .pData = data,
         };
         const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup = {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
@@ -151,6 +153,9 @@ static int make_pipeline(struct vk_pipelines *self, struct pipeline *pipeline)
 
         for (uint32_t i = 0; i < pipeline->n_constants; i++)
                 entries[i] = (VkSpecializationMapEntry){ i, i * 4, 4 };
+        entries[pipeline->n_constants] = (VkSpecializationMapEntry){ FMA_CONSTANT, VK_CONSTANTS * 4, 4 };
+        memcpy(data, pipeline->constants, sizeof(pipeline->constants));
+        data[VK_CONSTANTS] = self->device->features.fma;
         return r < 0 ? r
                      : vk_errno(self->device,
                                        vkCreateComputePipelines(self->device->device, self->cache, 1, &info,

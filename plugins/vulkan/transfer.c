@@ -55,7 +55,7 @@ void vk_staging_free(struct vk_staging *staging)
         device->host.free(device->host.context, staging, sizeof(*staging));
 }
 
-static int begin(struct qvf_device *device)
+int vk_staging_begin(struct qvf_device *device, VkCommandBuffer *ret_commands)
 {
         const VkCommandBufferBeginInfo info = {
                 .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
@@ -76,22 +76,24 @@ static int begin(struct qvf_device *device)
         vkCmdPipelineBarrier(device->staging->commands,
                         VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
                         VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &all, 0, NULL, 0, NULL);
+        *ret_commands = device->staging->commands;
         return 0;
 }
 
-static int end(struct qvf_device *device)
+int vk_staging_end(struct qvf_device *device)
 {
         struct vk_staging *staging = device->staging;
         const VkMemoryBarrier all = {
                 .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+                .srcAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT | VK_ACCESS_SHADER_WRITE_BIT,
                 .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT |
                                  VK_ACCESS_SHADER_WRITE_BIT,
         };
         VkResult result;
         int r;
 
-        vkCmdPipelineBarrier(staging->commands, VK_PIPELINE_STAGE_TRANSFER_BIT,
+        vkCmdPipelineBarrier(staging->commands,
+                        VK_PIPELINE_STAGE_TRANSFER_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                         VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &all, 0,
                         NULL, 0, NULL);
         r = vk_errno(device, vkEndCommandBuffer(staging->commands), "recording a copy");
@@ -107,14 +109,20 @@ static int end(struct qvf_device *device)
         return r < 0 ? r : vk_errno(device, vkResetFences(device->device, 1, &staging->fence), "resetting");
 }
 
+const struct qvf_buffer *vk_staging_buffer(const struct vk_staging *staging)
+{
+        return staging->buffer;
+}
+
 int vk_transfer_fill(struct qvf_buffer *buffer)
 {
-        int r = begin(buffer->device);
+        VkCommandBuffer commands;
+        int r = vk_staging_begin(buffer->device, &commands);
 
         if (r < 0)
                 return r;
-        vkCmdFillBuffer(buffer->device->staging->commands, buffer->buffer, 0, VK_WHOLE_SIZE, 0);
-        return end(buffer->device);
+        vkCmdFillBuffer(commands, buffer->buffer, 0, VK_WHOLE_SIZE, 0);
+        return vk_staging_end(buffer->device);
 }
 
 static int copy(struct qvf_buffer *buffer, uint64_t offset, uint64_t length, bool to_device)
@@ -125,13 +133,14 @@ static int copy(struct qvf_buffer *buffer, uint64_t offset, uint64_t length, boo
                 .dstOffset = to_device ? offset : 0,
                 .size = length,
         };
-        int r = begin(buffer->device);
+        VkCommandBuffer commands;
+        int r = vk_staging_begin(buffer->device, &commands);
 
         if (r < 0)
                 return r;
-        vkCmdCopyBuffer(staging->commands, to_device ? staging->buffer->buffer : buffer->buffer,
+        vkCmdCopyBuffer(commands, to_device ? staging->buffer->buffer : buffer->buffer,
                         to_device ? buffer->buffer : staging->buffer->buffer, 1, &region);
-        return end(buffer->device);
+        return vk_staging_end(buffer->device);
 }
 
 int vk_transfer_to(struct qvf_buffer *buffer, uint64_t offset, const void *bytes, uint64_t length)

@@ -102,6 +102,9 @@ struct vk_features_wanted {
 };
 void vk_features_probe(VkInstance instance, VkPhysicalDevice physical, struct vk_features_wanted *wanted);
 
+/* fma.c: runs fma() in a shader; where it is fused, features.fma says so from then on */
+int vk_fma_probe(struct qvf_device *device);
+
 /* buffer.c */
 int vk_buffer_new(struct qvf_device *device, uint64_t bytes, uint32_t use, struct qvf_buffer **ret_buffer);
 int vk_buffer_import(struct qvf_device *device, const void *memory, uint64_t bytes,
@@ -121,6 +124,11 @@ int vk_queue_submit(
 /* transfer.c: copies through a staging buffer, on the queue, waited for */
 int vk_staging_new(struct qvf_device *device, struct vk_staging **ret_staging);
 void vk_staging_free(struct vk_staging *staging);
+/* Commands of others between these two; all of them are done when vk_staging_end() returns 0. What shaders leave in the
+ * staging buffer can be read then. */
+int vk_staging_begin(struct qvf_device *device, VkCommandBuffer *ret_commands);
+int vk_staging_end(struct qvf_device *device);
+const struct qvf_buffer *vk_staging_buffer(const struct vk_staging *staging);
 int vk_transfer_fill(struct qvf_buffer *buffer);
 int vk_transfer_to(struct qvf_buffer *buffer, uint64_t offset, const void *bytes, uint64_t length);
 int vk_transfer_from(struct qvf_buffer *buffer, uint64_t offset, void *bytes, uint64_t length);
