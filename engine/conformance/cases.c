@@ -35,7 +35,7 @@ static void element_wise(struct conformance *self, uint32_t rows, uint32_t colum
         qvf_conformance_operand(&test, 0, test.declared, columns, QVF_F32, DATA_RESULT, 0);
         qvf_conformance_operand(&test, 1, test.declared, columns, QVF_F32, DATA_NORMAL, 1);
         qvf_conformance_operand(&test, 2, test.declared, columns, QVF_F32, DATA_NORMAL, 2);
-        test.op.f[0] = 1;
+        test.op.f[0] = qvf_conformance_random(&self->random) % 2 ? 1 : 0.3f;
         test.op.f[1] = -0.7f;
         qvf_conformance_check(self, &test);
 
@@ -228,12 +228,14 @@ static void attention(struct conformance *self, uint32_t rows, uint32_t key_dtyp
 {
         struct conformance_case test = qvf_conformance_case(self, QVF_OP_ATTENTION, rows);
         struct heads heads = pick_heads(self);
-        uint32_t sequences = 3, blocks = 5, cells = 32 * 18;
+        /* now and then longer than a span of 512 positions */
+        uint32_t sequences = 3, blocks = qvf_conformance_random(&self->random) % 4 ? 5 : 35, cells;
         uint32_t value_dtype = qvf_conformance_random(&self->random) % 2
                                                ? key_dtype
                                                : qvf_conformance_pick(self, cache_dtypes, 3);
         struct conformance_operand *place;
 
+        cells = QVF_KV_BLOCK * (3 * blocks + 3);
         if (heads.size % 32) /* Q8_0 rows are whole blocks, and so is a head of them here */
                 heads = head_shapes[1];
         qvf_conformance_operand(&test, 0, test.declared, heads.size * heads.heads, QVF_F32, DATA_RESULT, 0);
@@ -243,7 +245,7 @@ static void attention(struct conformance *self, uint32_t rows, uint32_t key_dtyp
         qvf_conformance_operand(&test, 3, cells, heads.size * heads.key_heads, value_dtype,
                         cache_data(value_dtype), 1);
         place = qvf_conformance_operand(&test, 4, test.declared, 2, QVF_I32, DATA_PLACE,
-                        qvf_conformance_between(&self->random, 0, 115));
+                        qvf_conformance_between(&self->random, 0, (int32_t)blocks * QVF_KV_BLOCK - 45));
         place->high = (int32_t)sequences;
         add_table(&test, 5, sequences, blocks, cells);
         test.op.i[0] = (int32_t)heads.size;

@@ -10,7 +10,7 @@ static ALWAYS_INLINE void add_16(const struct cpu_call *call, uint64_t i, uint64
         __m512 b = load_floats((const float *)call->operand[2].data + i, left, whole);
 
         store_floats((float *)call->operand[0].data + i, left, whole,
-                        _mm512_fmadd_ps(f0, a, _mm512_mul_ps(f1, b)));
+                        _mm512_add_ps(_mm512_mul_ps(f0, a), _mm512_mul_ps(f1, b)));
 }
 
 void cpu_avx512_add(const struct cpu_call *call)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y[r][n] = W.scale * scale[r] * Σ_c W[n][c] q[r][c], the sum exact in int32; with block scales the sum of a
  * block is multiplied by its scale, and the products are added in the order of the blocks. */
+#include <math.h>
+
 #include "plugins/cpu/plain/plain.h"
 
 static int32_t block_sum(const int8_t *codes, const int8_t *q)
@@ -12,20 +14,29 @@ static int32_t block_sum(const int8_t *codes, const int8_t *q)
         return sum;
 }
 
-static float product(
-                const int8_t *codes, const float *scales, const int8_t *q, uint32_t blocks, double factor)
+/* a · b · sum; what a · b loses as a float is added again. */
+static float scaled(float a, float b, float sum)
+{
+        float high = a * b, low = fmaf(a, b, -high);
+
+        return fmaf(sum, high, sum * low);
+}
+
+static float product(const int8_t *codes, const float *scales, const int8_t *q, uint32_t blocks,
+                float weight_scale, float row_scale)
 {
         int32_t sum = 0;
-        double scaled = 0;
+        double blocks_sum = 0;
 
         for (uint32_t b = 0; b < blocks; b++) {
                 int32_t part = block_sum(codes + (size_t)b * 256, q + (size_t)b * 256);
 
                 sum += part;
                 if (scales)
-                        scaled += (double)scales[b] * part;
+                        blocks_sum += (double)scales[b] * part;
         }
-        return scales ? (float)(scaled * factor) : (float)(sum * factor);
+        return scales ? (float)(blocks_sum * ((double)weight_scale * row_scale))
+                      : scaled(weight_scale, row_scale, (float)sum);
 }
 
 static size_t row_bytes(uint32_t blocks)
@@ -52,7 +63,7 @@ void plain_matmul_ternary(const struct cpu_call *call)
                 for (uint32_t r = 0; r < call->rows; r++)
                         plain_row(y, r)[n] = product(codes, weight->block_scales ? scales : NULL,
                                         (const int8_t *)q->data + (size_t)r * q->columns, blocks,
-                                        (double)*plain_row(scale, r) * weight->scale);
+                                        weight->scale, *plain_row(scale, r));
                 cpu_pause_point(call);
         }
 }

@@ -77,9 +77,12 @@ struct plain_transposed {
 };
 void plain_transposed_product(const struct cpu_call *call, const struct plain_transposed *product);
 
-/* cos and sin of the turn of pair i at a position, times `magnitude`, in double. */
+/* exp of docs/arithmetic.md */
+float plain_exp(float x);
+
+/* Turns the pairs of a head by position · frequency; cosines and sines are multiplied by `magnitude`. */
 void plain_turn(float *numbers, uint32_t pairs, int interleaved, double position, const float *frequency,
-                double magnitude);
+                float magnitude);
 
 /* The cell of position p of a sequence; UINT32_MAX where the table or the cache has none. */
 uint32_t plain_cell(const struct cpu_operand *table, const struct cpu_operand *cache, int32_t sequence,

@@ -6,17 +6,17 @@
 #include "plugins/cpu/plain/plain.h"
 
 void plain_turn(float *numbers, uint32_t pairs, int interleaved, double position, const float *frequency,
-                double magnitude)
+                float magnitude)
 {
         for (uint32_t i = 0; i < pairs; i++) {
                 float *a = interleaved ? &numbers[2 * i] : &numbers[i];
                 float *b = interleaved ? a + 1 : a + pairs;
-                double angle = position * frequency[i];
-                double cosine = cos(angle) * magnitude, sine = sin(angle) * magnitude;
-                double old_a = *a, old_b = *b;
+                double angle = position * (double)frequency[i];
+                float cosine = (float)cos(angle) * magnitude, sine = (float)sin(angle) * magnitude;
+                float old_a = *a, old_b = *b;
 
-                *a = (float)(old_a * cosine - old_b * sine);
-                *b = (float)(old_a * sine + old_b * cosine);
+                *a = fmaf(old_a, cosine, -(old_b * sine));
+                *b = fmaf(old_a, sine, old_b * cosine);
         }
 }
 
