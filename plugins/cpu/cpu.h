@@ -36,8 +36,14 @@ struct cpu_step { /* an operation, ready to run */
         struct qvf_op op;
         struct cpu_kernel kernel;
         struct cpu_operand operand[QVF_OP_OPERANDS];
-        uint32_t all_rows; /* R with QVF_ROWS_ALL */
+        uint32_t all_rows;   /* R with QVF_ROWS_ALL */
+        bool first_of_group; /* groups.c: the threads meet before it */
+        uint16_t slot;       /* its place in its group */
+        uint64_t scratch_bytes;
+        void *scratch; /* shared by the threads; no other step of its group has it */
 };
+
+#define CPU_GROUP_MOST 16u /* steps */
 
 struct qvf_program {
         struct qvf_device *device;
@@ -89,6 +95,9 @@ int cpu_program_size(struct qvf_device *device, const struct qvf_program_desc *d
 int cpu_program_new(struct qvf_device *device, const struct qvf_program_desc *desc,
                 struct qvf_program **ret_program);
 void cpu_program_free(struct qvf_program *program);
+
+/* groups.c: cuts the steps into groups that need no more scratch than the one that needs most. */
+void cpu_group_steps(struct qvf_program *program, uint64_t scratch_bytes);
 
 /* run.c */
 int cpu_submit(struct qvf_program *program, const struct qvf_args *args);

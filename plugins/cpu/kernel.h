@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a kernel of the CPU backend sees. One kernel does one operation; all threads of the pool enter it together
- * and share the work out between them. A result must not depend on how many threads there are. */
+ * and share the work out between them. A result must not depend on how many threads there are.
+ *
+ * A kernel of an operation that cpu_by_rows() names shares its rows out by cpu_share(call, call->rows, 1, …) and by nothing
+ * else, so that several of these follow each other without a barrier: a row stays with its thread. */
 #ifndef QVF_PLUGINS_CPU_KERNEL_H
 #define QVF_PLUGINS_CPU_KERNEL_H
 
@@ -56,6 +59,24 @@ struct cpu_level {
 };
 
 extern const struct cpu_level cpu_level_plain;
+
+/* What it makes of a row hangs on that row of its other operands, and on what none of these writes. */
+static inline bool cpu_by_rows(uint32_t kind)
+{
+        switch (kind) {
+        case QVF_OP_EMBED:
+        case QVF_OP_KV_STORE:
+        case QVF_OP_ADD:
+        case QVF_OP_RMSNORM:
+        case QVF_OP_QUANTIZE:
+        case QVF_OP_ROPE:
+        case QVF_OP_GATE:
+        case QVF_OP_DROPOUT:
+        case QVF_OP_RMSNORM_BACKWARD:
+        case QVF_OP_GATE_BACKWARD: return true;
+        default: return false;
+        }
+}
 
 static inline void cpu_barrier(const struct cpu_call *call)
 {

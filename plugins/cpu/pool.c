@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -17,10 +18,13 @@
 
 #define MOST_POOLS 8u
 #define STACK_BYTES ((size_t)512 << 10)
-/* How long a thread looks before it sleeps. Threads of one operation end within microseconds of each other, and
- * to sleep and to be woken costs some ten; a thread whose CPU another process has is not worth waiting for. */
+/* How long a thread looks before it sleeps. Threads of one group of steps end within microseconds of each other, and to
+ * sleep and to wake 15 others costs some twenty; a thread whose CPU another process has is not worth waiting for. So a
+ * thread looks long where its last wait was over within that time, and shortly where it was not. */
 #define SPIN_NS 25000
+#define SPIN_LONG_NS 100000
 #define PAUSED_ONE (1u << 16)
+#define PINNED_ROWS 8u /* the most rows of a run whose steps are short */
 
 struct cpu_pool {
         struct qvf_device *device;
@@ -28,6 +32,8 @@ struct cpu_pool {
         struct qvf_program *program; /* whose run has the pool; NULL: free */
         unsigned n_threads;
         bool quit;
+        cpu_set_t cpus; /* those that the threads may have */
+        bool a_cpu_each;
         bool stop; /* the run was abandoned: written by the last thread at the end of a step, before the
                       others go on */
         unsigned resumes;       /* how often a pause ended */
@@ -38,11 +44,15 @@ struct cpu_pool {
         _Alignas(64) atomic_uint progress;
         _Alignas(64) atomic_uint rounds; /* counts barriers; a futex */
         atomic_uint sleepers;            /* on either futex */
-        _Alignas(64) atomic_uint next_work;
+        struct {
+                _Alignas(64) atomic_uint next;
+        } work[CPU_GROUP_MOST]; /* of each step of a group */
         struct cpu_worker {
-                struct cpu_pool *pool;
+                _Alignas(64) struct cpu_pool *pool;
                 unsigned index;
                 pthread_t thread;
+                bool quick_job, quick_step; /* the last wait for one was over within SPIN_LONG_NS */
+                bool pinned;
         } workers[];
 };
 
@@ -69,9 +79,9 @@ static uint64_t now_ns(void)
 }
 
 /* Returns when *word is not `old` any more. */
-static void wait_change(struct cpu_pool *pool, atomic_uint *word, unsigned old)
+static void wait_change(struct cpu_pool *pool, atomic_uint *word, unsigned old, bool *quick)
 {
-        uint64_t end = pool->device->crowded ? 0 : now_ns() + SPIN_NS;
+        uint64_t begin = now_ns(), spin = pool->device->crowded ? 0 : *quick ? SPIN_LONG_NS : SPIN_NS;
 
         do {
                 for (unsigned i = 0; i < 64; i++) { /* between two looks at the clock */
@@ -79,11 +89,12 @@ static void wait_change(struct cpu_pool *pool, atomic_uint *word, unsigned old)
                                 return;
                         relax();
                 }
-        } while (end > 0 && now_ns() < end);
+        } while (now_ns() - begin < spin);
         atomic_fetch_add(&pool->sleepers, 1);
         while (atomic_load(word) == old)
                 syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
         atomic_fetch_sub(&pool->sleepers, 1);
+        *quick = now_ns() - begin < SPIN_LONG_NS;
 }
 
 static void change(struct cpu_pool *pool, atomic_uint *word)
@@ -157,28 +168,6 @@ static bool arrive(struct cpu_pool *pool)
         return false;
 }
 
-static void meet(struct cpu_pool *pool, bool end_of_step)
-{
-        unsigned round = atomic_load_explicit(&pool->rounds, memory_order_relaxed);
-
-        if (!arrive(pool)) {
-                wait_change(pool, &pool->rounds, round);
-                return;
-        }
-        pause_at_barrier(pool);
-        atomic_store_explicit(&pool->progress, 0, memory_order_relaxed);
-        if (end_of_step) {
-                atomic_store_explicit(&pool->next_work, 0, memory_order_relaxed);
-                pool->stop = atomic_load(&pool->program->abandon);
-        }
-        change(pool, &pool->rounds);
-}
-
-static void barrier(const struct cpu_call *call)
-{
-        meet(call->context, false);
-}
-
 static uint32_t rows_of(const struct cpu_step *step, const struct qvf_args *args)
 {
         switch (step->op.rows) {
@@ -188,6 +177,84 @@ static uint32_t rows_of(const struct cpu_step *step, const struct qvf_args *args
         }
 }
 
+static uint32_t group_end(const struct qvf_program *program, uint32_t step)
+{
+        do
+                step++;
+        while (step < program->n_steps && !program->steps[step].first_of_group);
+        return step;
+}
+
+static void run_steps(struct cpu_call *call, const struct qvf_program *program, uint32_t step, uint32_t end)
+{
+        struct cpu_pool *pool = call->context;
+
+        for (; step < end; step++) {
+                const struct cpu_step *s = &program->steps[step];
+
+                call->op = &s->op;
+                memcpy(call->operand, s->operand, sizeof(call->operand));
+                call->rows = rows_of(s, &program->args);
+                call->scratch = s->scratch;
+                call->next = &pool->work[s->slot].next;
+                /* No rows, nothing to do, but for the one result that has no rows of them. */
+                if (call->rows > 0 || s->op.kind == QVF_OP_MATMUL_WEIGHT_BACKWARD)
+                        s->kernel.run(call);
+        }
+}
+
+/* Where the groups end that begin at `step` and have one row: one thread does all of them, rather than that all
+ * threads meet for each. */
+static uint32_t lone_end(const struct qvf_program *program, uint32_t step)
+{
+        while (step < program->n_steps) {
+                uint32_t end = group_end(program, step);
+
+                for (uint32_t i = step; i < end; i++)
+                        if (!cpu_by_rows(program->steps[i].op.kind) ||
+                                        rows_of(&program->steps[i], &program->args) > 1)
+                                return step;
+                step = end;
+        }
+        return step;
+}
+
+static void run_lone(const struct cpu_call *call, uint32_t step, uint32_t end)
+{
+        struct cpu_pool *pool = call->context;
+        struct cpu_call lone = { .args = call->args, .n_threads = 1, .context = pool };
+
+        run_steps(&lone, pool->program, step, end);
+}
+
+/* Waits for all threads. The last one does the steps [step, lone) before the others go on. */
+static void meet(const struct cpu_call *call, bool end_of_group, uint32_t step, uint32_t lone)
+{
+        struct cpu_pool *pool = call->context;
+        unsigned round = atomic_load_explicit(&pool->rounds, memory_order_relaxed);
+
+        if (!arrive(pool)) {
+                wait_change(pool, &pool->rounds, round, &pool->workers[call->thread].quick_step);
+                return;
+        }
+        pause_at_barrier(pool);
+        if (end_of_group) {
+                pool->stop = atomic_load(&pool->program->abandon);
+                for (unsigned i = 0; i < CPU_GROUP_MOST; i++)
+                        if (atomic_load_explicit(&pool->work[i].next, memory_order_relaxed))
+                                atomic_store_explicit(&pool->work[i].next, 0, memory_order_relaxed);
+        }
+        if (!pool->stop)
+                run_lone(call, step, lone);
+        atomic_store_explicit(&pool->progress, 0, memory_order_relaxed);
+        change(pool, &pool->rounds);
+}
+
+static void barrier(const struct cpu_call *call)
+{
+        meet(call, false, 0, 0);
+}
+
 static void run_program(struct cpu_pool *pool, unsigned thread)
 {
         struct qvf_program *program = pool->program;
@@ -195,26 +262,43 @@ static void run_program(struct cpu_pool *pool, unsigned thread)
                 .args = &program->args,
                 .thread = thread,
                 .n_threads = pool->n_threads,
-                .scratch = program->scratch,
                 .barrier = barrier,
-                .next = &pool->next_work,
                 .pause_wanted = &program->pause_wanted,
                 .pause = pause_point,
                 .context = pool,
         };
+        uint32_t step = 0, lone = lone_end(program, 0);
 
-        for (uint32_t i = 0; i < program->n_steps && !pool->stop; i++) {
-                const struct cpu_step *step = &program->steps[i];
+        if (lone > 0)
+                meet(&call, true, 0, lone);
+        for (step = lone; step < program->n_steps && !pool->stop; step = lone) {
+                uint32_t end = group_end(program, step);
 
-                call.op = &step->op;
-                memcpy(call.operand, step->operand, sizeof(call.operand));
-                call.rows = rows_of(step, &program->args);
-                /* No rows, nothing to do, but for the one result that has no rows of them. */
-                if (call.rows > 0 || step->op.kind == QVF_OP_MATMUL_WEIGHT_BACKWARD)
-                        step->kernel.run(&call);
-                if (i + 1 < program->n_steps)
-                        meet(pool, true);
+                run_steps(&call, program, step, end);
+                lone = lone_end(program, end);
+                if (end < program->n_steps)
+                        meet(&call, true, end, lone);
         }
+}
+
+/* Where there is a thread for each CPU, each keeps to its own while steps are short: the scheduler leaves two on one CPU
+ * for long, and at each barrier one of them waits until the other sleeps. Long steps fare better where the scheduler can
+ * move them out of others' way. What is refused does no harm. */
+static void pin(struct cpu_worker *worker, const struct qvf_program *program)
+{
+        struct cpu_pool *pool = worker->pool;
+        bool wanted = pool->a_cpu_each && program->args.rows <= PINNED_ROWS;
+        unsigned cpu = 0, left = worker->index;
+        cpu_set_t one;
+
+        if (wanted == worker->pinned)
+                return;
+        worker->pinned = wanted;
+        while (!CPU_ISSET(cpu, &pool->cpus) || left-- > 0)
+                cpu++;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        pthread_setaffinity_np(pthread_self(), sizeof(one), wanted ? &one : &pool->cpus);
 }
 
 static void *worker_main(void *argument)
@@ -224,10 +308,11 @@ static void *worker_main(void *argument)
         unsigned seen = 0;
 
         for (;;) {
-                wait_change(pool, &pool->jobs, seen);
+                wait_change(pool, &pool->jobs, seen, &worker->quick_job);
                 seen++;
                 if (pool->quit)
                         return NULL;
+                pin(worker, pool->program);
                 run_program(pool, worker->index);
                 if (!arrive(pool))
                         continue;
@@ -245,6 +330,9 @@ static int start_threads(struct cpu_pool *pool)
         pthread_attr_t attributes;
         int r = 0;
 
+        pool->a_cpu_each = pool->device->n_threads > 1 &&
+                           sched_getaffinity(0, sizeof(pool->cpus), &pool->cpus) == 0 &&
+                           (unsigned)CPU_COUNT(&pool->cpus) == pool->device->n_threads;
         /* Signals are for the host's own thread. */
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -304,7 +392,8 @@ void cpu_pool_start(struct cpu_pool *pool, struct qvf_program *program)
         pool->program = program;
         pool->stop = false;
         atomic_store(&pool->progress, 0);
-        atomic_store(&pool->next_work, 0);
+        for (unsigned i = 0; i < CPU_GROUP_MOST; i++)
+                atomic_store(&pool->work[i].next, 0);
         change(pool, &pool->jobs);
 }
 

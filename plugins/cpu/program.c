@@ -38,6 +38,10 @@ static void make_step(const struct qvf_device *device, const struct qvf_program_
         /* Operations over flat values count no rows; 0 would be taken for nothing to do. */
         step.all_rows = row_operand >= 0 ? step.operand[row_operand].rows : 1;
         step.kernel = *cpu_level_find(device->levels, op, step.operand);
+        if (step.kernel.scratch_bytes)
+                step.scratch_bytes = (step.kernel.scratch_bytes(op, step.operand, device->n_threads) +
+                                                     ALIGNMENT - 1) /
+                                     ALIGNMENT * ALIGNMENT;
         *ret_step = step;
 }
 
@@ -54,9 +58,7 @@ static int lay_out(struct qvf_device *device, const struct qvf_program_desc *des
                 struct cpu_step step;
 
                 make_step(device, desc, &desc->ops[i], false, &step);
-                if (step.kernel.scratch_bytes)
-                        scratch = qvf_max_u64(scratch, step.kernel.scratch_bytes(&step.op, step.operand,
-                                                                       device->n_threads));
+                scratch = qvf_max_u64(scratch, step.scratch_bytes);
         }
         layout.steps = (sizeof(struct qvf_program) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         layout.scratch = layout.steps +
@@ -118,6 +120,7 @@ int cpu_program_new(struct qvf_device *device, const struct qvf_program_desc *de
         atomic_init(&program->state, CPU_NEVER_RAN);
         for (uint32_t i = 0; i < desc->n_ops; i++)
                 make_step(device, desc, &desc->ops[i], true, &program->steps[i]);
+        cpu_group_steps(program, layout.bytes - layout.scratch);
         *ret_program = program;
         return 0;
 }

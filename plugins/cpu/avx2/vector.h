@@ -53,15 +53,14 @@ static ALWAYS_INLINE void store_floats(float *to, uint64_t left, const bool whol
                 _mm256_maskstore_ps(to, lanes_left(left), numbers);
 }
 
-/* This thread's numbers of an element-wise operation: rows × columns of its first operand, cut at whole lines. */
+/* This thread's numbers of an element-wise operation: those of its rows. */
 static inline void share_numbers(const struct cpu_call *call, uint64_t *ret_begin, uint64_t *ret_end)
 {
-        uint64_t count = (uint64_t)call->rows * call->operand[0].columns, pieces = (count + 255) / 256;
-        uint64_t begin = pieces * call->thread / call->n_threads * 256;
-        uint64_t end = pieces * (call->thread + 1) / call->n_threads * 256;
+        uint32_t begin, end, columns = call->operand[0].columns;
 
-        *ret_begin = begin < count ? begin : count;
-        *ret_end = end < count ? end : count;
+        cpu_share(call, call->rows, 1, &begin, &end);
+        *ret_begin = (uint64_t)begin * columns;
+        *ret_end = (uint64_t)end * columns;
 }
 
 /* m[i] dword j becomes m[j] dword i. */

@@ -120,16 +120,14 @@ static inline size_t round_up(size_t value, size_t multiple)
         return (value + multiple - 1) / multiple * multiple;
 }
 
-/* This thread's numbers of an element-wise operation: rows × columns of its first operand, cut at whole lines so
- * that no line is written by two threads. */
+/* This thread's numbers of an element-wise operation: those of its rows. */
 static inline void share_numbers(const struct cpu_call *call, uint64_t *ret_begin, uint64_t *ret_end)
 {
-        uint64_t count = (uint64_t)call->rows * call->operand[0].columns, pieces = (count + 255) / 256;
-        uint64_t begin = pieces * call->thread / call->n_threads * 256;
-        uint64_t end = pieces * (call->thread + 1) / call->n_threads * 256;
+        uint32_t begin, end, columns = call->operand[0].columns;
 
-        *ret_begin = begin < count ? begin : count;
-        *ret_end = end < count ? end : count;
+        cpu_share(call, call->rows, 1, &begin, &end);
+        *ret_begin = (uint64_t)begin * columns;
+        *ret_end = (uint64_t)end * columns;
 }
 
 #endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which steps of a program follow each other without a barrier. Steps of a group have nothing to do with each other (the
+ * products of one input, say), or each of their rows hangs on the same row alone, and a row stays with its thread. */
+#include "plugins/common/op_rules.h"
+#include "plugins/cpu/cpu.h"
+
+static uint64_t operand_bytes(const struct cpu_operand *operand)
+{
+        return operand->rows * qvf_program_row_bytes(operand->dtype, operand->columns);
+}
+
+static bool overlap(const struct cpu_operand *a, const struct cpu_operand *b)
+{
+        const char *x = a->data, *y = b->data;
+
+        return x && y && x < y + operand_bytes(b) && y < x + operand_bytes(a);
+}
+
+/* The two have the same R rows. */
+static bool same_rows(const struct cpu_operand *a, const struct cpu_operand *b)
+{
+        return a->data == b->data && a->rows == b->rows && a->columns == b->columns && a->dtype == b->dtype;
+}
+
+/* Whether a thread may begin with b before another is through with a. */
+static bool independent(const struct cpu_step *a, const struct cpu_step *b)
+{
+        const struct qvf_operand_rule *a_rule = qvf_op_rules[a->op.kind].operand;
+        const struct qvf_operand_rule *b_rule = qvf_op_rules[b->op.kind].operand;
+        bool by_rows = cpu_by_rows(a->op.kind) && cpu_by_rows(b->op.kind) && a->op.rows == b->op.rows &&
+                       a->all_rows == b->all_rows;
+
+        for (unsigned i = 0; i < QVF_OP_OPERANDS && a_rule[i].name; i++)
+                for (unsigned j = 0; j < QVF_OP_OPERANDS && b_rule[j].name; j++)
+                        if (((a_rule[i].flags | b_rule[j].flags) & QVF_OPERAND_WRITTEN) &&
+                                        overlap(&a->operand[i], &b->operand[j]) &&
+                                        !(by_rows && a_rule[i].shape[0] == 'R' &&
+                                                        b_rule[j].shape[0] == 'R' &&
+                                                        same_rows(&a->operand[i], &b->operand[j])))
+                                return false;
+        return true;
+}
+
+void cpu_group_steps(struct qvf_program *program, uint64_t scratch_bytes)
+{
+        uint32_t first = 0;
+        uint64_t used = 0;
+
+        for (uint32_t i = 0; i < program->n_steps; i++) {
+                struct cpu_step *step = &program->steps[i];
+                bool joins = i > 0 && i - first < CPU_GROUP_MOST &&
+                             step->scratch_bytes <= scratch_bytes - used;
+
+                for (uint32_t j = first; j < i && joins; j++)
+                        joins = independent(&program->steps[j], step);
+                if (!joins) {
+                        first = i;
+                        used = 0;
+                }
+                step->first_of_group = !joins;
+                step->slot = (uint16_t)(i - first);
+                step->scratch = (char *)program->scratch + used;
+                used += step->scratch_bytes;
+        }
+}
