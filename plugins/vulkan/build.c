@@ -114,6 +114,17 @@ static void order(struct vk_build *self, const struct vk_touched *places, uint32
         self->n_touched += count;
 }
 
+static int out_of_range(struct vk_build *self, uint64_t bytes)
+{
+        vk_log(&self->device->host, 0,
+                        "vulkan: %llu MiB are wanted side by side and this device takes %llu: a smaller "
+                        "context "
+                        "or batch may do",
+                        (unsigned long long)(bytes >> 20),
+                        (unsigned long long)(self->device->limits.range >> 20));
+        return -E2BIG;
+}
+
 static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struct vk_push *push,
                 struct vk_touched *places, uint32_t *ret_places)
 {
@@ -162,6 +173,8 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
                                 rest + (bytes + 15) / 16 * 16 };
                         if (infos[i].offset + infos[i].range > b->value->buffer->whole)
                                 infos[i].range = b->value->buffer->whole - infos[i].offset;
+                        if (infos[i].range > self->device->limits.range)
+                                return out_of_range(self, infos[i].range);
                         places[count++] = (struct vk_touched){ b->value->buffer, begin, begin + bytes,
                                 b->written };
                 }
