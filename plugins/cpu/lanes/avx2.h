@@ -84,6 +84,20 @@ static ALWAYS_INLINE floats load_bytes(const uint8_t *from)
         return from_integers((ints)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)from)));
 }
 
+/* One f16 in all lanes; LANES unsigned bytes. */
+static ALWAYS_INLINE floats all_f16(const uint8_t *from)
+{
+        int16_t half;
+
+        memcpy(&half, from, sizeof(half));
+        return (floats)_mm256_cvtph_ps(_mm_set1_epi16(half));
+}
+
+static ALWAYS_INLINE ints load_unsigned(const uint8_t *from)
+{
+        return (ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)from));
+}
+
 /* Rounded to nearest even. */
 static ALWAYS_INLINE void store_f16(uint8_t *to, floats x)
 {

@@ -86,6 +86,23 @@ static ALWAYS_INLINE floats load_bytes(const uint8_t *from)
         return from_integers((ints)vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
 }
 
+/* One f16 in all lanes; LANES unsigned bytes. */
+static ALWAYS_INLINE floats all_f16(const uint8_t *from)
+{
+        uint16_t half;
+
+        memcpy(&half, from, sizeof(half));
+        return (floats)vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half)));
+}
+
+static ALWAYS_INLINE ints load_unsigned(const uint8_t *from)
+{
+        uint32_t four;
+
+        memcpy(&four, from, sizeof(four));
+        return (ints)vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(four)))));
+}
+
 /* Rounded to nearest even. */
 static ALWAYS_INLINE void store_f16(uint8_t *to, floats x)
 {

@@ -67,10 +67,9 @@ static ALWAYS_INLINE floats floats_of(doubles low, doubles high)
         return (floats)_mm_movelh_ps(_mm_cvtpd_ps((__m128d)low), _mm_cvtpd_ps((__m128d)high));
 }
 
-/* LANES numbers of f16, bf16, or signed bytes as floats. */
-static ALWAYS_INLINE floats load_f16(const uint8_t *from)
+/* f16 in 16 of a lane's 32 bits */
+static ALWAYS_INLINE floats from_f16(ints half)
 {
-        ints half = (ints)_mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)from));
         ints sign = (half & 0x8000) << 16, magnitude_bits = (half & 0x7fff) << 13;
         /* With 112 more in the exponent the number is right, a number below 2⁻¹⁴ too: this product is exact. What was
          * infinite, or no number, is 2¹⁶ or more then, and gets the highest exponent. */
@@ -78,6 +77,12 @@ static ALWAYS_INLINE floats load_f16(const uint8_t *from)
         ints beyond = number >= all(0x1p16f);
 
         return (floats)((ints)number | (beyond & 0x7f800000) | sign);
+}
+
+/* LANES numbers of f16, bf16, or signed bytes as floats. */
+static ALWAYS_INLINE floats load_f16(const uint8_t *from)
+{
+        return from_f16((ints)_mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)from)));
 }
 
 static ALWAYS_INLINE floats load_bf16(const uint8_t *from)
@@ -91,6 +96,23 @@ static ALWAYS_INLINE floats load_bytes(const uint8_t *from)
 
         memcpy(&four, from, sizeof(four));
         return from_integers((ints)_mm_cvtepi8_epi32(_mm_cvtsi32_si128(four)));
+}
+
+/* One f16 in all lanes; LANES unsigned bytes. */
+static ALWAYS_INLINE floats all_f16(const uint8_t *from)
+{
+        uint16_t half;
+
+        memcpy(&half, from, sizeof(half));
+        return from_f16((ints)_mm_set1_epi32(half));
+}
+
+static ALWAYS_INLINE ints load_unsigned(const uint8_t *from)
+{
+        int32_t four;
+
+        memcpy(&four, from, sizeof(four));
+        return (ints)_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four));
 }
 
 /* Rounded to nearest even. */
