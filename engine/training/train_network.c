@@ -8,11 +8,13 @@
  *
  * One flat program: what the way back needs is a temporary of the way forth, and the planner keeps it as long as
  * anything names it. Norms and the gate's product cost little time and much memory: the way back computes them
- * again. A recomputed layer forgets all but its input, and emits its forward operations again. */
+ * again, each where it is needed. With `halves` what is kept within a layer stands there as f16 meanwhile; x and h,
+ * which add up from layer to layer and may grow beyond what f16 holds, stay as they are. A layer whose gates are
+ * recomputed forgets these two, one that is recomputed all but its input. */
 
 struct layer_record {                                     /* values of one layer that its way back reads */
-        uint16_t x, q, k, v, attention, lse, h, gate, up; /* kept */
-        uint16_t n1, a2, n2, product, s2;                 /* computed again */
+        uint16_t x, q, k, v, attention, lse, h, gate, up; /* kept; gate and up may be QVF_NONE */
+        uint16_t a2, product, s2;                         /* computed again */
         uint16_t t[QVF_MODULES];                          /* A x; QVF_NONE where a matrix is not adapted */
 };
 
@@ -26,6 +28,7 @@ struct emitter {
         uint32_t layer;
         uint32_t lowest_layer; /* below it nothing is trained, so no gradient goes there */
         bool lowest_needs_attention_input;
+        bool again; /* on the way back */
 };
 
 struct quantised {
@@ -91,8 +94,9 @@ static uint16_t emit_thin(struct emitter *e, enum qvf_module module, uint16_t x)
         return t;
 }
 
+/* W x and LoRA's part, which is already known where its thin half is. */
 static uint16_t emit_linear(struct emitter *e, enum qvf_module module, uint16_t x,
-                struct quantised *quantised, struct layer_record *record)
+                struct quantised *quantised, struct layer_record *record, bool thin_is_known)
 {
         const struct qvf_linear *linear = &e->model->layers[e->layer].linear[module];
         const struct qvf_lora_pair *pair = pair_of(e, module);
@@ -109,7 +113,8 @@ static uint16_t emit_linear(struct emitter *e, enum qvf_module module, uint16_t 
         } else {
                 scale_op(EMIT(MATMUL, y, x, weight, QVF_NONE), linear->scale, false);
         }
-        record->t[module] = emit_thin(e, module, x);
+        if (!thin_is_known)
+                record->t[module] = emit_thin(e, module, x);
         if (pair->rank > 0)
                 scale_op(EMIT(MATMUL, y, record->t[module], fixed(e, &pair->b), QVF_NONE), pair->scale,
                                 true);
@@ -166,68 +171,104 @@ static uint16_t emit_product_norm(struct emitter *e, const struct layer_record *
                                   : record->product;
 }
 
+/* What stands there until the way back comes to this layer. */
+static uint16_t keep(struct emitter *e, uint16_t x)
+{
+        const struct qvf_value *value = qvf_builder_value(e->builder, x);
+        uint16_t y;
+
+        if (!e->network->halves || !e->network->backward || e->again ||
+                        e->layer < e->network->recomputed_layers)
+                return x;
+        y = qvf_builder_temporary(e->builder, value->rows, value->columns, QVF_F16);
+        EMIT(COPY, y, x);
+        return y;
+}
+
+/* What keep() kept, as operations read it. */
+static uint16_t kept(struct emitter *e, uint16_t x)
+{
+        const struct qvf_value *value = qvf_builder_value(e->builder, x);
+        uint16_t y;
+
+        if (value->dtype != QVF_F16)
+                return x;
+        y = temporary(e, value->columns);
+        EMIT(COPY, y, x);
+        return y;
+}
+
+static void emit_gates(struct emitter *e, struct layer_record *record, bool again)
+{
+        struct quantised quantised = { QVF_NONE, QVF_NONE };
+        uint16_t n2 = normalise(e, record->h, e->info->dim, &e->model->layers[e->layer].ffn_norm);
+
+        record->gate = emit_linear(e, QVF_FFN_GATE, n2, &quantised, record, again);
+        record->up = emit_linear(e, QVF_FFN_UP, n2, &quantised, record, again);
+}
+
 /* One layer on the way forth, from record->x up to what its last matrix reads. */
 static void emit_layer(struct emitter *e, struct layer_record *record)
 {
         const struct qvf_layer *layer = &e->model->layers[e->layer];
         const struct qvf_model_info *info = e->info;
-        struct quantised none = { QVF_NONE, QVF_NONE }, first = none, second = none, third = none;
+        struct quantised none = { QVF_NONE, QVF_NONE }, first = none, second = none;
+        uint16_t n1 = normalise(e, record->x, info->dim, &layer->attn_norm);
 
-        record->n1 = normalise(e, record->x, info->dim, &layer->attn_norm);
-        record->q = emit_linear(e, QVF_ATTN_Q, record->n1, &first, record);
-        record->k = emit_linear(e, QVF_ATTN_K, record->n1, &first, record);
-        record->v = emit_linear(e, QVF_ATTN_V, record->n1, &first, record);
+        record->q = emit_linear(e, QVF_ATTN_Q, n1, &first, record, false);
+        record->k = emit_linear(e, QVF_ATTN_K, n1, &first, record, false);
+        record->v = emit_linear(e, QVF_ATTN_V, n1, &first, record, false);
         emit_rope(e, record->q, 1);
         emit_rope(e, record->k, 1);
         record->attention = temporary(e, info->n_heads * info->head_dim);
         record->lse = temporary(e, info->n_heads);
         attention_op(e, EMIT(ATTENTION_TRAIN, record->attention, record->lse, record->q, record->k,
                                         record->v, e->first));
+        record->q = keep(e, record->q);
+        record->k = keep(e, record->k);
+        record->v = keep(e, record->v);
         record->a2 = emit_attention_norm(e, record);
-        record->h = emit_sum(e, record->x, emit_linear(e, QVF_ATTN_OUTPUT, record->a2, &second, record));
-        record->n2 = normalise(e, record->h, info->dim, &layer->ffn_norm);
-        record->gate = emit_linear(e, QVF_FFN_GATE, record->n2, &third, record);
-        record->up = emit_linear(e, QVF_FFN_UP, record->n2, &third, record);
+        record->attention = keep(e, record->attention);
+        record->h = emit_sum(e, record->x,
+                        emit_linear(e, QVF_ATTN_OUTPUT, record->a2, &second, record, false));
+        emit_gates(e, record, false);
         record->product = emit_product(e, record);
         record->s2 = emit_product_norm(e, record);
+        if (e->again)
+                return;
+        if (e->layer < e->network->recomputed_gates) {
+                record->gate = record->up = QVF_NONE;
+                return;
+        }
+        record->gate = keep(e, record->gate);
+        record->up = keep(e, record->up);
 }
 
-/* What is cheap to compute, and was not kept. */
-static void emit_norms_again(struct emitter *e, struct layer_record *record)
-{
-        const struct qvf_layer *layer = &e->model->layers[e->layer];
-
-        record->n1 = normalise(e, record->x, e->info->dim, &layer->attn_norm);
-        record->a2 = emit_attention_norm(e, record);
-        record->n2 = normalise(e, record->h, e->info->dim, &layer->ffn_norm);
-        record->product = emit_product(e, record);
-        record->s2 = emit_product_norm(e, record);
-}
-
-/* dx (+)= Wᵀ dy and LoRA's part; the gradients of A and B are added to. dx may be QVF_NONE: nobody below learns. */
+/* dx (+)= Wᵀ dy and LoRA's part; the gradients of A and B are added to. dx may be QVF_NONE: nobody below learns.
+ * What reads x comes first, so that x may make room for dx. */
 static void emit_linear_backward(struct emitter *e, enum qvf_module module, uint16_t x, uint16_t t,
                 uint16_t dy, uint16_t dx, bool accumulate)
 {
         const struct qvf_linear *linear = &e->model->layers[e->layer].linear[module];
         const struct qvf_lora_pair *pair = pair_of(e, module);
-        uint16_t weight, dt, da;
+        uint16_t weight, dt = QVF_NONE, da;
         struct qvf_op *op;
 
-        if (dx != QVF_NONE) {
-                weight = fixed(e, &linear->weight);
-                if (linear->ternary)
-                        scale_op(EMIT(MATMUL_TERNARY_BACKWARD, dx, dy, weight), 1, accumulate);
-                else
-                        scale_op(EMIT(MATMUL_BACKWARD, dx, dy, weight), linear->scale, accumulate);
+        if (pair->rank > 0) {
+                dt = temporary(e, pair->rank);
+                scale_op(EMIT(MATMUL_BACKWARD, dt, dy, fixed(e, &pair->b)), pair->scale, false);
+                scale_op(EMIT(MATMUL_WEIGHT_BACKWARD, fixed(e, &pair->b_gradient), dy, t), pair->scale, true);
+                x = emit_dropout(e, module, x, linear->inputs);
+                scale_op(EMIT(MATMUL_WEIGHT_BACKWARD, fixed(e, &pair->a_gradient), dt, x), 1, true);
         }
-        if (pair->rank == 0)
-                return;
-        dt = temporary(e, pair->rank);
-        scale_op(EMIT(MATMUL_BACKWARD, dt, dy, fixed(e, &pair->b)), pair->scale, false);
-        scale_op(EMIT(MATMUL_WEIGHT_BACKWARD, fixed(e, &pair->b_gradient), dy, t), pair->scale, true);
-        x = emit_dropout(e, module, x, linear->inputs);
-        scale_op(EMIT(MATMUL_WEIGHT_BACKWARD, fixed(e, &pair->a_gradient), dt, x), 1, true);
         if (dx == QVF_NONE)
+                return;
+        weight = fixed(e, &linear->weight);
+        if (linear->ternary)
+                scale_op(EMIT(MATMUL_TERNARY_BACKWARD, dx, dy, weight), 1, accumulate);
+        else
+                scale_op(EMIT(MATMUL_BACKWARD, dx, dy, weight), linear->scale, accumulate);
+        if (pair->rank == 0)
                 return;
         if (e->lora->options.dropout == 0) {
                 scale_op(EMIT(MATMUL_BACKWARD, dx, dt, fixed(e, &pair->a)), 1, true);
@@ -240,33 +281,29 @@ static void emit_linear_backward(struct emitter *e, enum qvf_module module, uint
         op->f[0] = op->f[1] = 1;
 }
 
-static uint16_t norm_backward(
-                struct emitter *e, uint16_t x, uint32_t columns, const struct qvf_value *weight, uint16_t dy)
+/* d, the gradient of a norm's result, becomes that of the norm's input x. */
+static void norm_backward(struct emitter *e, uint16_t x, const struct qvf_value *weight, uint16_t d)
 {
-        uint16_t dx = temporary(e, columns);
-        struct qvf_op *op = EMIT(RMSNORM_BACKWARD, dx, x, fixed(e, weight), dy);
-
-        scale_op(op, e->info->norm_epsilon, false);
-        return dx;
+        scale_op(EMIT(RMSNORM_BACKWARD, d, x, fixed(e, weight), d), e->info->norm_epsilon, false);
 }
 
 /* dx, which holds the gradient of the layer's output, becomes that of h. */
-static void emit_feed_forward_backward(struct emitter *e, const struct layer_record *record, uint16_t dx)
+static void emit_feed_forward_backward(struct emitter *e, struct layer_record *record, uint16_t dx)
 {
         const struct qvf_layer *layer = &e->model->layers[e->layer];
         const struct qvf_model_info *info = e->info;
-        uint16_t ds2 = temporary(e, info->ffn_dim), dproduct = ds2, dgate, dup, dn2;
+        uint16_t ds2 = temporary(e, info->ffn_dim), n2, dn2;
 
         emit_linear_backward(e, QVF_FFN_DOWN, record->s2, record->t[QVF_FFN_DOWN], dx, ds2, false);
         if (info->sub_norms)
-                dproduct = norm_backward(e, record->product, info->ffn_dim, &layer->ffn_sub_norm, ds2);
-        dgate = temporary(e, info->ffn_dim);
-        dup = temporary(e, info->ffn_dim);
-        EMIT(GATE_BACKWARD, dgate, dup, record->gate, record->up, dproduct)->i[0] =
+                norm_backward(e, record->product, &layer->ffn_sub_norm, ds2);
+        /* In place: gate and up become their gradients. */
+        EMIT(GATE_BACKWARD, record->gate, record->up, record->gate, record->up, ds2)->i[0] =
                         info->activation == QVF_ACTIVATION_RELU2;
+        n2 = normalise(e, record->h, info->dim, &layer->ffn_norm);
         dn2 = temporary(e, info->dim);
-        emit_linear_backward(e, QVF_FFN_GATE, record->n2, record->t[QVF_FFN_GATE], dgate, dn2, false);
-        emit_linear_backward(e, QVF_FFN_UP, record->n2, record->t[QVF_FFN_UP], dup, dn2, true);
+        emit_linear_backward(e, QVF_FFN_GATE, n2, record->t[QVF_FFN_GATE], record->gate, dn2, false);
+        emit_linear_backward(e, QVF_FFN_UP, n2, record->t[QVF_FFN_UP], record->up, dn2, true);
         scale_op(EMIT(RMSNORM_BACKWARD, dx, record->h, fixed(e, &layer->ffn_norm), dn2), info->norm_epsilon,
                         true);
 }
@@ -277,7 +314,7 @@ static void emit_attention_backward(struct emitter *e, const struct layer_record
         const struct qvf_layer *layer = &e->model->layers[e->layer];
         const struct qvf_model_info *info = e->info;
         uint32_t width = info->n_heads * info->head_dim, kv_width = info->n_kv_heads * info->head_dim;
-        uint16_t da2 = temporary(e, width), dattention = da2, dq, dk, dv, dn1 = QVF_NONE;
+        uint16_t da2 = temporary(e, width), n1, q, k, v, dq, dk, dv, dn1 = QVF_NONE;
         bool below = e->layer > e->lowest_layer;
 
         if (!below && !e->lowest_needs_attention_input) {
@@ -287,19 +324,23 @@ static void emit_attention_backward(struct emitter *e, const struct layer_record
         }
         emit_linear_backward(e, QVF_ATTN_OUTPUT, record->a2, record->t[QVF_ATTN_OUTPUT], dx, da2, false);
         if (info->sub_norms)
-                dattention = norm_backward(e, record->attention, width, &layer->attn_sub_norm, da2);
+                norm_backward(e, record->attention, &layer->attn_sub_norm, da2);
+        q = kept(e, record->q);
+        k = kept(e, record->k);
+        v = kept(e, record->v);
         dq = temporary(e, width);
         dk = temporary(e, kv_width);
         dv = temporary(e, kv_width);
-        attention_op(e, EMIT(ATTENTION_TRAIN_BACKWARD, dq, dk, dv, record->attention, record->lse, record->q,
-                                        record->k, record->v, e->first, dattention));
+        attention_op(e, EMIT(ATTENTION_TRAIN_BACKWARD, dq, dk, dv, record->attention, record->lse, q, k, v,
+                                        e->first, da2));
         emit_rope(e, dq, -1);
         emit_rope(e, dk, -1);
+        n1 = normalise(e, record->x, info->dim, &layer->attn_norm);
         if (below)
                 dn1 = temporary(e, info->dim);
-        emit_linear_backward(e, QVF_ATTN_Q, record->n1, record->t[QVF_ATTN_Q], dq, dn1, false);
-        emit_linear_backward(e, QVF_ATTN_K, record->n1, record->t[QVF_ATTN_K], dk, dn1, true);
-        emit_linear_backward(e, QVF_ATTN_V, record->n1, record->t[QVF_ATTN_V], dv, dn1, true);
+        emit_linear_backward(e, QVF_ATTN_Q, n1, record->t[QVF_ATTN_Q], dq, dn1, false);
+        emit_linear_backward(e, QVF_ATTN_K, n1, record->t[QVF_ATTN_K], dk, dn1, true);
+        emit_linear_backward(e, QVF_ATTN_V, n1, record->t[QVF_ATTN_V], dv, dn1, true);
         if (below)
                 scale_op(EMIT(RMSNORM_BACKWARD, dx, record->x, fixed(e, &layer->attn_norm), dn1),
                                 info->norm_epsilon, true);
@@ -325,8 +366,9 @@ static uint16_t emit_loss(struct emitter *e, uint16_t x)
         uint16_t index = fixed(e, &network->inputs.output_index), norm = fixed(e, &e->model->output_norm);
         uint16_t rows = qvf_builder_temporary(e->builder, network->outputs, info->dim, QVF_F32);
         uint16_t hidden = qvf_builder_temporary(e->builder, network->outputs, info->dim, QVF_F32);
+        /* Backends may want rows of whole vectors. */
         uint16_t scratch = qvf_builder_temporary(
-                        e->builder, network->loss_rows, network->loss_columns, QVF_F32);
+                        e->builder, network->loss_rows, (network->loss_columns + 63) / 64 * 64, QVF_F32);
         uint16_t dhidden = QVF_NONE, drows, dx;
         struct qvf_op *op;
 
@@ -373,17 +415,35 @@ static void find_lowest(struct emitter *e)
         }
 }
 
+/* The layer's values that were not kept as they are wanted now: all of them, the gates, or those that are cheap. */
+static void emit_again(struct emitter *e, struct layer_record *record)
+{
+        if (e->layer < e->network->recomputed_layers) {
+                emit_layer(e, record);
+                record->t[QVF_FFN_DOWN] = emit_thin(e, QVF_FFN_DOWN, record->s2);
+                return;
+        }
+        if (record->gate == QVF_NONE) {
+                emit_gates(e, record, true);
+        } else {
+                record->gate = kept(e, record->gate);
+                record->up = kept(e, record->up);
+        }
+        record->product = emit_product(e, record);
+        record->s2 = emit_product_norm(e, record);
+}
+
 static void emit_backward(struct emitter *e, struct layer_record *records, uint16_t dx)
 {
+        e->again = true;
         for (uint32_t i = e->info->n_layers; i-- > e->lowest_layer;) {
                 e->layer = i;
-                if (i < e->network->recomputed_layers) {
-                        emit_layer(e, &records[i]);
-                        records[i].t[QVF_FFN_DOWN] = emit_thin(e, QVF_FFN_DOWN, records[i].s2);
-                } else {
-                        emit_norms_again(e, &records[i]);
-                }
+                emit_again(e, &records[i]);
                 emit_feed_forward_backward(e, &records[i], dx);
+                if (i >= e->network->recomputed_layers) {
+                        records[i].attention = kept(e, records[i].attention);
+                        records[i].a2 = emit_attention_norm(e, &records[i]);
+                }
                 emit_attention_backward(e, &records[i], dx);
         }
 }
@@ -418,7 +478,8 @@ void qvf_train_network_emit(const struct qvf_train_network *network, struct qvf_
 
                 record->x = x;
                 emit_layer(e, record);
-                x = emit_sum(e, record->h, emit_linear(e, QVF_FFN_DOWN, record->s2, &quantised, record));
+                x = emit_sum(e, record->h,
+                                emit_linear(e, QVF_FFN_DOWN, record->s2, &quantised, record, false));
         }
         dx = emit_loss(e, x);
         if (network->backward)

@@ -10,12 +10,16 @@
  * has more units to fill, and each operation costs it some microseconds whatever its size. */
 #define ROWS_ENOUGH 512u
 #define ROWS_ENOUGH_GPU 2048u
-/* Logits that stand in memory at once: enough rows that the head is not read too often. */
-#define LOGITS_BYTES ((uint64_t)8 << 20)
-#define LOSS_ROWS_LEAST 8u
-#define LOSS_ROWS_MOST 64u
+/* Logits that stand in memory at once: enough rows that the head is not read too often. A GPU's tiles are larger, and
+ * what a layer's way back needs later stands in the same place. */
+static const struct logits {
+        uint64_t bytes;
+        uint32_t rows_least, rows_most;
+} cpu_logits = { (uint64_t)8 << 20, 8, 64 }, gpu_logits = { (uint64_t)32 << 20, 64, 512 };
 #define MIB ((double)(1 << 20))
 
+/* What a run gives up to fit, in the order of what it costs: of the first layers the gates are computed twice, then all of
+ * the first layers. `given_up` counts both. */
 struct search {
         const struct qvf_model *model;
         const struct qvf_lora_options *lora;
@@ -29,10 +33,16 @@ static uint64_t peak_of(const struct qvf_train_wish *wish, const struct qvf_trai
                memory->arena + memory->inputs_outputs + memory->scratch;
 }
 
-static int measure(const struct search *search, uint32_t micro, uint32_t recomputed,
+static bool on_cpu(const struct search *search)
+{
+        return strcmp(search->model->compute.backend->name, "cpu") == 0;
+}
+
+static int measure(const struct search *search, uint32_t micro, uint32_t given_up,
                 struct qvf_train_choice *choice)
 {
-        uint32_t vocabulary = search->model->info->vocabulary_size;
+        const struct logits *logits = on_cpu(search) ? &cpu_logits : &gpu_logits;
+        uint32_t vocabulary = search->model->info->vocabulary_size, layers = search->model->info->n_layers;
         uint32_t per_sequence = search->wish->outputs_most ? search->wish->outputs_most
                                                            : search->wish->context_length;
         struct qvf_trainer_plan *plan = &choice->plan;
@@ -40,9 +50,11 @@ static int measure(const struct search *search, uint32_t micro, uint32_t recompu
 
         plan->rows = micro * search->wish->context_length;
         plan->outputs = micro * (uint32_t)qvf_min_u64(per_sequence, search->wish->context_length);
-        plan->recomputed_layers = recomputed;
-        plan->loss_rows = (uint32_t)qvf_max_u64(LOSS_ROWS_LEAST,
-                        qvf_min_u64(LOSS_ROWS_MOST, LOGITS_BYTES / sizeof(float) / vocabulary));
+        plan->halves = true;
+        plan->recomputed_gates = (uint32_t)qvf_min_u64(given_up, layers);
+        plan->recomputed_layers = given_up - plan->recomputed_gates;
+        plan->loss_rows = (uint32_t)qvf_max_u64(logits->rows_least,
+                        qvf_min_u64(logits->rows_most, logits->bytes / sizeof(float) / vocabulary));
         plan->loss_rows = (uint32_t)qvf_min_u64(plan->loss_rows, plan->outputs);
         plan->loss_columns = vocabulary;
         r = qvf_trainer_memory(search->model, search->lora, plan, &choice->memory, search->error);
@@ -56,11 +68,12 @@ static bool fits(const struct search *search, const struct qvf_train_choice *cho
         return search->wish->memory_limit == 0 || choice->peak_bytes <= search->wish->memory_limit;
 }
 
-/* The fewest recomputed layers that fit; 1: found, 0: none. Memory falls with every further layer, so that halving finds
- * it, but for the last one: its way back comes right behind its way forth, and all it needs still stands there. */
-static int fewest_layers(const struct search *search, uint32_t micro, struct qvf_train_choice *choice)
+/* The least to give up that fits, up to `most`; 1: found, 0: none. Memory falls with every further layer, so that halving
+ * finds it, but for the last one: its way back comes right behind its way forth, and all it needs still stands there. */
+static int least_given_up(const struct search *search, uint32_t micro, uint32_t most,
+                struct qvf_train_choice *choice)
 {
-        uint32_t low = 0, high = search->model->info->n_layers - 1;
+        uint32_t low = 0, high = most;
         int r = measure(search, micro, 0, choice);
 
         if (r < 0 || fits(search, choice))
@@ -83,12 +96,25 @@ static int fewest_layers(const struct search *search, uint32_t micro, struct qvf
         return r < 0 ? r : 1;
 }
 
+static int explain_recomputed(const struct search *search, struct qvf_train_choice *choice)
+{
+        uint32_t layers = search->model->info->n_layers, gates = choice->plan.recomputed_gates,
+                 all = choice->plan.recomputed_layers;
+
+        if (gates == 0)
+                return qvf_text_append_string(&choice->reason, "; nothing is computed twice but norms");
+        if (all == 0)
+                return qvf_text_appendf(&choice->reason,
+                                "; gates of %u of %u layers are computed twice to fit", gates, layers);
+        return qvf_text_appendf(
+                        &choice->reason, "; %u of %u layers are computed twice to fit", all, layers);
+}
+
 static int explain(const struct search *search, enum qvf_optimizer_state wish_state,
                 struct qvf_train_choice *choice)
 {
         const struct qvf_train_wish *wish = search->wish;
         const struct qvf_trainer_memory *memory = &choice->memory;
-        uint32_t layers = search->model->info->n_layers;
         int r = qvf_text_appendf(&choice->reason,
                         "peak %.1f MiB (model %.1f, adapter with gradients and optimizer %.1f, intermediate "
                         "results "
@@ -104,11 +130,7 @@ static int explain(const struct search *search, enum qvf_optimizer_state wish_st
         if (r == 0)
                 r = qvf_text_appendf(&choice->reason, "; %u of %u sequences at a time",
                                 choice->micro_sequences, wish->batch_sequences);
-        if (r == 0 && choice->plan.recomputed_layers == 0)
-                r = qvf_text_append_string(&choice->reason, "; nothing is computed twice but norms");
-        else if (r == 0)
-                r = qvf_text_appendf(&choice->reason, "; %u of %u layers are computed twice to fit",
-                                choice->plan.recomputed_layers, layers);
+        r = r == 0 ? explain_recomputed(search, choice) : r;
         if (r == 0 && choice->state != wish_state)
                 r = qvf_text_append_string(&choice->reason, "; the optimizer's state is of 8 bits to fit");
         return r;
@@ -118,21 +140,22 @@ static int explain(const struct search *search, enum qvf_optimizer_state wish_st
 static int find(const struct search *search, struct qvf_train_choice *choice)
 {
         const struct qvf_train_wish *wish = search->wish;
-        bool cpu = strcmp(search->model->compute.backend->name, "cpu") == 0;
+        bool cpu = on_cpu(search);
         uint32_t enough = (uint32_t)qvf_max_u64(
                         1, (cpu ? ROWS_ENOUGH : ROWS_ENOUGH_GPU) / wish->context_length);
         uint32_t micro = (uint32_t)qvf_min_u64(wish->batch_sequences, enough);
+        uint32_t layers = search->model->info->n_layers;
 
         choice->state = search->lora->state;
-        /* Smaller runs cost less time than computing layers twice, so they come first; layers are computed twice
+        /* A CPU loses less by smaller runs than by computing gates twice, a GPU more; whole layers are computed twice
          * when one sequence alone is too much. */
         for (; micro > 1; micro /= 2) {
-                int r = measure(search, micro, 0, choice);
+                int r = least_given_up(search, micro, cpu ? 0 : layers, choice);
 
-                if (r < 0 || fits(search, choice))
-                        return r < 0 ? r : 1;
+                if (r != 0)
+                        return r;
         }
-        return fewest_layers(search, 1, choice);
+        return least_given_up(search, 1, 2 * layers - 1, choice);
 }
 
 int qvf_train_plan(const struct qvf_model *model, const struct qvf_lora_options *lora,

@@ -72,6 +72,8 @@ static int build(struct qvf_trainer *self, enum program which, uint64_t *ret_are
                 .loss_rows = self->plan.loss_rows,
                 .loss_columns = self->plan.loss_columns,
                 .recomputed_layers = self->plan.recomputed_layers,
+                .recomputed_gates = self->plan.recomputed_gates,
+                .halves = self->plan.halves,
                 .backward = which == TRAIN,
         };
         int r = qvf_builder_new(&self->builders[which]);

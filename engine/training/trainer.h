@@ -11,6 +11,8 @@ struct qvf_trainer_plan {
         uint32_t outputs;           /* most rows of them where the loss looks */
         uint32_t recomputed_layers; /* see train_network.h */
         uint32_t loss_rows, loss_columns;
+        uint32_t recomputed_gates;
+        bool halves;
 };
 
 struct qvf_trainer_memory { /* bytes, known before anything runs */

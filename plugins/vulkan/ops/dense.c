@@ -10,10 +10,12 @@
 #define OUTER_SHARED 1024u /* numbers of x in shared memory */
 
 #define MATRIX_TILE 128u
-#define MATRIX_LEAST 64u         /* rows and columns that are worth it */
+#define MATRIX_ROWS_LEAST 16u    /* that are worth it */
+#define MATRIX_LEAST 64u         /* likewise columns */
 #define MATRIX_WORDS 1024u       /* a vocabulary of less (the self-test has such) is done in f32 */
 #define MATRIX_TILES_ENOUGH 256u /* workgroups */
 #define MATRIX_DEPTH_LEAST 512u  /* of K in a part */
+#define MATRIX_PARTS_BYTES (8u << 20)
 #define OUTER_WIDE_MOST 32u      /* as DEPTH_MOST, with four columns */
 #define LANES_INVOCATIONS 128u
 #define VECTOR_INVOCATIONS 256u
@@ -150,9 +152,11 @@ static uint32_t matrix_parts(const struct piece *piece)
 {
         uint32_t tiles = vk_div_up(piece->m, MATRIX_TILE) * vk_div_up(piece->n, MATRIX_TILE);
         uint32_t parts = tiles < MATRIX_TILES_ENOUGH ? vk_div_up(MATRIX_TILES_ENOUGH, tiles) : 1;
-        uint32_t most = vk_div_up(piece->k, MATRIX_DEPTH_LEAST);
+        uint64_t fit = MATRIX_PARTS_BYTES / (4ull * piece->m * piece->n);
+        uint64_t most = vk_div_up(piece->k, MATRIX_DEPTH_LEAST);
 
-        return parts < most ? parts : most;
+        most = fit < most ? fit : most;
+        return parts < most ? parts : most > 1 ? (uint32_t)most : 1;
 }
 
 static void emit_combine(struct vk_build *build, const struct vk_call *call, const struct piece *piece,
@@ -202,7 +206,7 @@ static void emit_matrix(struct vk_build *build, const struct vk_call *call, cons
 bool vk_dense_matrix(const struct vk_call *call, const struct vk_dense *p)
 {
         return p->coarse && call->features->matrix_float16 && call->features->subgroup &&
-               call->features->subgroup_size == 32 && !p->s && p->rows >= MATRIX_LEAST &&
+               call->features->subgroup_size == 32 && !p->s && p->rows >= MATRIX_ROWS_LEAST &&
                p->words >= MATRIX_WORDS && p->weight->columns >= MATRIX_LEAST &&
                p->weight->columns % 4 == 0 && p->x_columns % 4 == 0 && p->y_columns % 4 == 0 &&
                p->x->offset % 16 == 0 && p->y->offset % 16 == 0;

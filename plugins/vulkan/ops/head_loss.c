@@ -8,9 +8,9 @@ enum { LOSS, DX, BEST, SCRATCH, X, W, TARGET };
 enum { REDUCE = 1, STORE = 2, DIFFERENTIATE = 4, WANTS_BEST = 8 }; /* as in head_loss.comp */
 
 #define STATE_BYTES 16u                   /* of a row */
-#define LOGITS_BYTES ((uint64_t)64 << 20) /* that are worth having at once */
-#define TILE 128u
-#define ALIGNED 32u /* numbers of a row of these */
+#define ROWS_ENOUGH 64u  /* of the scratch that the operation brings; with less there is memory of our own */
+#define OWN_ROWS 128u
+#define ALIGNED 32u /* numbers of a row of logits */
 
 struct part { /* of the work: these rows, these words, and where their logits stand */
         uint32_t row, rows, word, words;
@@ -121,6 +121,20 @@ static void emit_part(struct vk_build *build, const struct vk_call *call, struct
         }
 }
 
+/* Large tiles want whole vectors in a row of logits, and more rows at once than a CPU wants. */
+static void place_logits(struct vk_build *build, const struct vk_call *call, struct part *part, uint32_t *rows)
+{
+        const struct vk_operand *scratch = &call->operand[SCRATCH];
+        uint64_t there = (uint64_t)scratch->rows * scratch->columns / part->stride;
+
+        if (there >= ROWS_ENOUGH || there >= call->rows) {
+                *rows = (uint32_t)(there < call->rows ? there : call->rows);
+                return;
+        }
+        *rows = OWN_ROWS;
+        part->logits = vk_scratch(build, 1, (uint64_t)*rows * part->stride * 4);
+}
+
 void vk_op_head_loss(struct vk_build *build, const struct vk_call *call)
 {
         uint32_t rows = (uint32_t)call->op->i[0], chunk = (uint32_t)call->op->i[1];
@@ -134,16 +148,10 @@ void vk_op_head_loss(struct vk_build *build, const struct vk_call *call)
         part.rows = call->rows;
         part.words = chunk;
         product = logits_of(call, &part);
-        if (vk_dense_matrix(call, &product)) { /* tiles are large: more rows at once than a CPU wants */
-                uint64_t most = LOGITS_BYTES / (4ull * part.stride) / TILE * TILE;
-                uint64_t wanted = vk_div_up(call->rows, TILE) * TILE;
-
-                rows = (uint32_t)(most < wanted ? most : wanted);
-                rows = rows ? rows : TILE;
-                part.logits = vk_scratch(build, 1, (uint64_t)rows * part.stride * 4);
-        } else {
+        if (vk_dense_matrix(call, &product))
+                place_logits(build, call, &part, &rows);
+        else
                 part.stride = (uint32_t)call->op->i[1];
-        }
         part.states = vk_scratch(build, 0, (uint64_t)call->rows * STATE_BYTES);
         for (part.row = 0; part.row < call->rows; part.row += rows) {
                 part.rows = call->rows - part.row < rows ? call->rows - part.row : rows;

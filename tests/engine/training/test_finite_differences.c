@@ -123,6 +123,7 @@ static void make_trainer(struct check *c, const struct qvf_lora_options *options
                 .rows = ROWS_MOST,
                 .outputs = ROWS_MOST,
                 .recomputed_layers = between(c, 0, c->model->info->n_layers),
+                .recomputed_gates = c->model->info->dim % (c->model->info->n_layers + 1),
                 .loss_rows = between(c, 1, 9),
                 .loss_columns = between(c, 16, VOCABULARY),
         };

@@ -59,7 +59,12 @@ START_TEST(packed_as_one_by_one)
         struct qvf_compute compute = test_compute(NULL, 2);
         struct qvf_model *model = test_model(&compute, _i ? "tiny-relu2.TQ2_0" : "tiny-silu.TQ2_0");
         struct qvf_lora_options options = { .alpha = 8, .seed = 5 };
-        const struct qvf_trainer_plan plan = { ROWS_MOST, ROWS_MOST, 1, 16, 512 };
+        const struct qvf_trainer_plan plan = { .rows = ROWS_MOST,
+                .outputs = ROWS_MOST,
+                .recomputed_layers = 1,
+                .loss_rows = 16,
+                .loss_columns = 512,
+                .halves = true };
         const struct qvf_adamw_options adamw = { 0.9f, 0.999f, 1e-8f, 0 };
         struct documents documents;
         struct qvf_train_rows rows = { 0, 0, documents.ids, documents.position, documents.first,

@@ -55,11 +55,12 @@ static void expect_none(struct plans *p, uint64_t limit, const char *words)
         ck_assert_msg(strstr(error.text, words) != NULL, "%s", error.text);
 }
 
-/* Shorter runs first, then layers that are computed twice, then, where it is allowed, a smaller state. */
+/* Shorter runs first, then gates and then layers that are computed twice, then, where it is allowed, a smaller state. */
 START_TEST(gives_up_what_costs_least)
 {
         struct plans p;
         struct qvf_train_choice all, one, twice, small;
+        bool gates = false;
 
         set_up(&p);
         all = plan(&p, 0, "4 of 4 sequences");
@@ -69,10 +70,14 @@ START_TEST(gives_up_what_costs_least)
         ck_assert_uint_eq(plan(&p, all.peak_bytes - 1, "2 of 4 sequences").micro_sequences, 2);
         p.wish.batch_sequences = 1;
         one = plan(&p, 0, "nothing is computed twice");
-        twice = plan(&p, one.peak_bytes - 1, "computed twice to fit");
-        ck_assert_uint_gt(twice.plan.recomputed_layers, 0);
-        while (twice.plan.recomputed_layers + 1 < p.model->info->n_layers) /* down to the smallest */
+        twice = plan(&p, one.peak_bytes - 1, "gates of 1 of");
+        ck_assert_uint_eq(twice.plan.recomputed_gates, 1);
+        ck_assert_uint_eq(twice.plan.recomputed_layers, 0);
+        while (twice.plan.recomputed_layers + 1 < p.model->info->n_layers) { /* down to the smallest */
+                gates = gates || (twice.plan.recomputed_layers == 0 && twice.plan.recomputed_gates > 1);
                 twice = plan(&p, twice.peak_bytes - 1, "computed twice to fit");
+        }
+        ck_assert(gates);
         expect_none(&p, twice.peak_bytes - 1, "adamw8bit");
         p.wish.small_state_too = true;
         small = plan(&p, twice.peak_bytes - 1, "state is of 8 bits to fit");
