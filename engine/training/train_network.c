@@ -229,8 +229,8 @@ static void emit_layer(struct emitter *e, struct layer_record *record)
         record->v = keep(e, record->v);
         record->a2 = emit_attention_norm(e, record);
         record->attention = keep(e, record->attention);
-        record->h = emit_sum(e, record->x,
-                        emit_linear(e, QVF_ATTN_OUTPUT, record->a2, &second, record, false));
+        record->h = emit_sum(
+                        e, record->x, emit_linear(e, QVF_ATTN_OUTPUT, record->a2, &second, record, false));
         emit_gates(e, record, false);
         record->product = emit_product(e, record);
         record->s2 = emit_product_norm(e, record);
@@ -257,7 +257,8 @@ static void emit_linear_backward(struct emitter *e, enum qvf_module module, uint
         if (pair->rank > 0) {
                 dt = temporary(e, pair->rank);
                 scale_op(EMIT(MATMUL_BACKWARD, dt, dy, fixed(e, &pair->b)), pair->scale, false);
-                scale_op(EMIT(MATMUL_WEIGHT_BACKWARD, fixed(e, &pair->b_gradient), dy, t), pair->scale, true);
+                scale_op(EMIT(MATMUL_WEIGHT_BACKWARD, fixed(e, &pair->b_gradient), dy, t), pair->scale,
+                                true);
                 x = emit_dropout(e, module, x, linear->inputs);
                 scale_op(EMIT(MATMUL_WEIGHT_BACKWARD, fixed(e, &pair->a_gradient), dt, x), 1, true);
         }

@@ -21,9 +21,9 @@ struct qvf_train_network {
         uint32_t rows, outputs;
         uint32_t loss_rows, loss_columns; /* logits that stand in memory at once */
         uint32_t recomputed_layers; /* of the first layers only the input is kept; the rest is computed again */
-        uint32_t recomputed_gates;  /* of the first layers what the gate reads is not kept */
-        bool halves;                /* what is kept within a layer is kept as f16 */
-        bool backward;              /* else only the loss (evaluation); no dropout */
+        uint32_t recomputed_gates; /* of the first layers what the gate reads is not kept */
+        bool halves;               /* what is kept within a layer is kept as f16 */
+        bool backward;             /* else only the loss (evaluation); no dropout */
 };
 
 void qvf_train_network_emit(const struct qvf_train_network *network, struct qvf_builder *builder);

@@ -70,8 +70,8 @@ static bool fits(const struct search *search, const struct qvf_train_choice *cho
 
 /* The least to give up that fits, up to `most`; 1: found, 0: none. Memory falls with every further layer, so that halving
  * finds it, but for the last one: its way back comes right behind its way forth, and all it needs still stands there. */
-static int least_given_up(const struct search *search, uint32_t micro, uint32_t most,
-                struct qvf_train_choice *choice)
+static int least_given_up(
+                const struct search *search, uint32_t micro, uint32_t most, struct qvf_train_choice *choice)
 {
         uint32_t low = 0, high = most;
         int r = measure(search, micro, 0, choice);
@@ -106,8 +106,7 @@ static int explain_recomputed(const struct search *search, struct qvf_train_choi
         if (all == 0)
                 return qvf_text_appendf(&choice->reason,
                                 "; gates of %u of %u layers are computed twice to fit", gates, layers);
-        return qvf_text_appendf(
-                        &choice->reason, "; %u of %u layers are computed twice to fit", all, layers);
+        return qvf_text_appendf(&choice->reason, "; %u of %u layers are computed twice to fit", all, layers);
 }
 
 static int explain(const struct search *search, enum qvf_optimizer_state wish_state,

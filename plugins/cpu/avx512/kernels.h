@@ -10,6 +10,7 @@ void cpu_avx512_add(const struct cpu_call *call);
 void cpu_avx512_attention(const struct cpu_call *call);
 void cpu_avx512_attention_train(const struct cpu_call *call);
 void cpu_avx512_attention_train_backward(const struct cpu_call *call);
+void cpu_avx512_copy(const struct cpu_call *call);
 void cpu_avx512_dropout(const struct cpu_call *call);
 void cpu_avx512_embed(const struct cpu_call *call);
 void cpu_avx512_gate(const struct cpu_call *call);
@@ -51,6 +52,7 @@ bool cpu_avx512_attention_supports(const struct qvf_op *op, const struct cpu_ope
 bool cpu_avx512_attention_train_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_attention_train_backward_supports(
                 const struct qvf_op *op, const struct cpu_operand *operands);
+bool cpu_avx512_copy_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_embed_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_head_loss_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 bool cpu_avx512_kv_store_supports(const struct qvf_op *op, const struct cpu_operand *operands);

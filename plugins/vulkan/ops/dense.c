@@ -16,7 +16,7 @@
 #define MATRIX_TILES_ENOUGH 256u /* workgroups */
 #define MATRIX_DEPTH_LEAST 512u  /* of K in a part */
 #define MATRIX_PARTS_BYTES (8u << 20)
-#define OUTER_WIDE_MOST 32u      /* as DEPTH_MOST, with four columns */
+#define OUTER_WIDE_MOST 32u /* as DEPTH_MOST, with four columns */
 #define LANES_INVOCATIONS 128u
 #define VECTOR_INVOCATIONS 256u
 #define VECTOR_NUMBERS 4u /* of matmul_vector.comp by a subgroup */

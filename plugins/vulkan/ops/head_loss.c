@@ -7,8 +7,8 @@
 enum { LOSS, DX, BEST, SCRATCH, X, W, TARGET };
 enum { REDUCE = 1, STORE = 2, DIFFERENTIATE = 4, WANTS_BEST = 8 }; /* as in head_loss.comp */
 
-#define STATE_BYTES 16u                   /* of a row */
-#define ROWS_ENOUGH 64u  /* of the scratch that the operation brings; with less there is memory of our own */
+#define STATE_BYTES 16u /* of a row */
+#define ROWS_ENOUGH 64u /* of the scratch that the operation brings; with less there is memory of our own */
 #define OWN_ROWS 128u
 #define ALIGNED 32u /* numbers of a row of logits */
 
@@ -122,7 +122,8 @@ static void emit_part(struct vk_build *build, const struct vk_call *call, struct
 }
 
 /* Large tiles want whole vectors in a row of logits, and more rows at once than a CPU wants. */
-static void place_logits(struct vk_build *build, const struct vk_call *call, struct part *part, uint32_t *rows)
+static void place_logits(
+                struct vk_build *build, const struct vk_call *call, struct part *part, uint32_t *rows)
 {
         const struct vk_operand *scratch = &call->operand[SCRATCH];
         uint64_t there = (uint64_t)scratch->rows * scratch->columns / part->stride;

@@ -122,10 +122,12 @@ static void check(const char *name, const char *level, const struct qvf_trainer_
         double loss, norm, distance, most;
 
         set_up(&b, name, level, less);
-        most = level && strcmp(level, "plain") == 0 && !less->halves ? 3 * b.golden->gradient_distance : 1e-2;
+        most = level && strcmp(level, "plain") == 0 && !less->halves ? 3 * b.golden->gradient_distance
+                                                                     : 1e-2;
         loss = accumulate(&b);
         distance = worst_distance(&b, "grad", true);
-        printf("%s %s, %u layers and %u gates recomputed%s: loss %.6f (%.6f), gradients off by %.3g (at most "
+        printf("%s %s, %u layers and %u gates recomputed%s: loss %.6f (%.6f), gradients off by %.3g (at "
+               "most "
                "%.3g)\n",
                         name, level ? level : "best", less->recomputed_layers, less->recomputed_gates,
                         less->halves ? ", halves" : "", loss, b.golden->loss, distance, most);

@@ -206,6 +206,28 @@ static void rope(struct chain *chain, bool small)
         OP(KV_STORE, values, v, position, sequence, table);
 }
 
+/* COPYs to f16 or back; now and then one that reads or overwrites what another one wrote. */
+static void copies(struct chain *chain, uint32_t columns)
+{
+        uint16_t made[5] = { QVF_NONE };
+        uint32_t count = 1 + pick(5);
+
+        for (uint32_t i = 0; i < count; i++) {
+                bool narrow = pick(8) ? count % 2 : pick(2), again = i > 0 && pick(6) == 0;
+                uint16_t x = again ? made[i - 1] : add(chain, chain->declared, columns, QVF_F32), y;
+
+                if (again)
+                        narrow = chain->values[x].dtype == QVF_F32;
+                else
+                        chain->values[x].dtype = narrow ? QVF_F32 : QVF_F16;
+                y = i > 0 && pick(8) == 0 && chain->values[made[i - 1]].dtype == (narrow ? QVF_F16 : QVF_F32)
+                                    ? made[i - 1]
+                                    : add(chain, chain->declared, columns, narrow ? QVF_F16 : QVF_F32);
+                OP(COPY, y, x);
+                made[i] = y;
+        }
+}
+
 /* Runs `count` operations as one program over what is in the buffer. */
 static void run(struct qvf_device *device, struct chain *chain, const struct qvf_op *ops, uint32_t count)
 {
@@ -278,8 +300,10 @@ static void compare_many(int kind, int count)
                         forward(&chain, width);
                 else if (kind == 1)
                         backward(&chain, width);
-                else
+                else if (kind == 2)
                         rope(&chain, pick(2));
+                else
+                        copies(&chain, width);
                 compare(device, &chain);
         }
         if (device)
@@ -304,4 +328,11 @@ START_TEST(turns_and_caches)
 }
 END_TEST
 
-QVF_SUITE("vulkan fuse", 120, sums_norms_and_codes, back_through_norms_and_gates, turns_and_caches)
+START_TEST(to_halves_and_back)
+{
+        compare_many(3, 10);
+}
+END_TEST
+
+QVF_SUITE("vulkan fuse", 120, sums_norms_and_codes, back_through_norms_and_gates, turns_and_caches,
+                to_halves_and_back)
