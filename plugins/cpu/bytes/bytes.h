@@ -74,6 +74,18 @@ static ALWAYS_INLINE ints sum_pairs(words v, words one)
         return (ints)_mm256_madd_epi16((__m256i)v, (__m256i)one);
 }
 
+/* What is left above `amount`, or 0. */
+static ALWAYS_INLINE bytes less(bytes a, uint8_t amount)
+{
+        return (bytes)_mm256_subs_epu8((__m256i)a, _mm256_set1_epi8((char)amount));
+}
+
+/* 1 where a byte is not 0 */
+static ALWAYS_INLINE bytes not_zero(bytes a)
+{
+        return (bytes)_mm256_min_epu8((__m256i)a, _mm256_set1_epi8(1));
+}
+
 /* Of each four lanes the bytes of a, then those of b, then both again. */
 static ALWAYS_INLINE ints narrow(ints a, ints b)
 {
@@ -102,6 +114,16 @@ static ALWAYS_INLINE words multiply_pairs(bytes codes, bytes q)
 static ALWAYS_INLINE ints sum_pairs(words v, words one)
 {
         return (ints)_mm_madd_epi16((__m128i)v, (__m128i)one);
+}
+
+static ALWAYS_INLINE bytes less(bytes a, uint8_t amount)
+{
+        return (bytes)_mm_subs_epu8((__m128i)a, _mm_set1_epi8((char)amount));
+}
+
+static ALWAYS_INLINE bytes not_zero(bytes a)
+{
+        return (bytes)_mm_min_epu8((__m128i)a, _mm_set1_epi8(1));
 }
 
 static ALWAYS_INLINE ints narrow(ints a, ints b)

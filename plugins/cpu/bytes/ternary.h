@@ -72,9 +72,57 @@ static ALWAYS_INLINE bytes tq1_codes(const uint8_t *block, uint32_t c)
         return -((bytes)(t >= 86) + (bytes)(t >= 171));
 }
 
-static inline bytes ternary_codes(uint32_t dtype, const uint8_t *block, uint32_t c)
+static ALWAYS_INLINE bytes ternary_codes(uint32_t dtype, const uint8_t *block, uint32_t c)
 {
         return dtype == QVF_TQ1_0 ? tq1_codes(block, c) : tq2_codes(block, c);
+}
+
+#define CHUNKS (64 / BYTES) /* vectors that hold a block's bytes */
+
+static ALWAYS_INLINE unsigned digits_of(const uint32_t dtype) /* of a byte */
+{
+        return dtype == QVF_TQ1_0 ? 5 : 4;
+}
+
+/* Bytes k · BYTES … of a block, zeros behind its last digits. */
+static ALWAYS_INLINE bytes load_chunk(const uint32_t dtype, const uint8_t *block, const unsigned k)
+{
+        const unsigned first = k * BYTES, end = dtype == QVF_TQ1_0 ? TQ1_SCALE : TQ2_SCALE;
+        bytes chunk = { 0 };
+
+        if (first + BYTES <= end)
+                chunk = load_codes(block + first);
+        else
+                memcpy(&chunk, block + first, end - first);
+        if (__builtin_expect(scale_is_zero(block + end), 0))
+                chunk = all_codes(dtype == QVF_TQ1_0 ? 128 : 0x55); /* all digits 1 */
+        return chunk;
+}
+
+/* The codes of the next digit; the chunk goes on to the digit after it. */
+static ALWAYS_INLINE bytes next_digit(const uint32_t dtype, bytes *chunk)
+{
+        bytes t = *chunk;
+
+        if (dtype != QVF_TQ1_0) {
+                *chunk = (bytes)((words)t >> 2);
+                return t & 3;
+        }
+        *chunk = t + t + t;
+        /* 3t / 256 is 1 from 86 on and 2 from 171 on */
+        return not_zero(less(t, 85)) + not_zero(less(t, 170));
+}
+
+/* Digit n of byte b of a block is the code of this column; QVF_TERNARY_BLOCK: it is none. */
+static inline uint32_t column_of(uint32_t dtype, uint32_t b, uint32_t n)
+{
+        if (dtype != QVF_TQ1_0)
+                return b / 32 * 128 + 32 * n + b % 32;
+        if (b < 32)
+                return 32 * n + b;
+        if (b < 48)
+                return 160 + 16 * n + b - 32;
+        return b < 52 && n < 4 ? 240 + 4 * n + b - 48 : QVF_TERNARY_BLOCK;
 }
 
 #endif

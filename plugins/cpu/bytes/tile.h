@@ -10,6 +10,53 @@
 #define STEP_BYTES (2 * BYTES) /* of a panel: four codes for each lane */
 #define SIXTEENS 32u /* steps before sums leave 16 bits: 32 · 2 · 2 · 127 < 32768, also with a code 3 */
 
+/* Products of a block that are added up: with 16-bit sums for as long as they fit. */
+struct some_sums {
+#ifdef __AVXVNNI__
+        ints sum;
+#else
+        words sum;
+#endif
+};
+
+static ALWAYS_INLINE struct some_sums some_begin(ints acc)
+{
+#ifdef __AVXVNNI__
+        return (struct some_sums){ acc };
+#else
+        (void)acc;
+        return (struct some_sums){ { 0 } };
+#endif
+}
+
+static ALWAYS_INLINE void some_add(struct some_sums *some, bytes codes, bytes q)
+{
+#ifdef __AVXVNNI__
+        some->sum = (ints)_mm256_dpbusd_avx_epi32((__m256i)some->sum, (__m256i)codes, (__m256i)q);
+#else
+        some->sum += multiply_pairs(codes, q);
+#endif
+}
+
+static ALWAYS_INLINE ints some_end(struct some_sums some, ints acc)
+{
+#ifdef __AVXVNNI__
+        (void)acc;
+        return some.sum;
+#else
+        return acc + sum_pairs(some.sum, 1 - (words){ 0 });
+#endif
+}
+
+/* sum + Σ of four neighbours' products in each lane */
+static ALWAYS_INLINE ints add_products(bytes codes, bytes q, ints sum)
+{
+        struct some_sums some = some_begin(sum);
+
+        some_add(&some, codes, q);
+        return some_end(some, sum);
+}
+
 /* sums[2r + h] = Σ code · q of row r of the tile and lanes h · LANES … of the panel. q has 4 bytes of each row for
  * each step. */
 #ifdef __AVXVNNI__

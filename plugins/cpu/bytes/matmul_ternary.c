@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = W.scale · scale[r] · (W q). With codes c = W + 1 the product is Σ c q − Σ q: unsigned by signed bytes, which is
- * what vpmaddubsw multiplies; its sums of two products are at most 768 and are added up in 16 bits for a while.
+ * what the hardware multiplies.
  *
  * Few rows (decode): the weights are multiplied as they stand in the file. Many rows: a panel of weight rows is
- * unpacked once, and tiles of up to 4 rows of q run over it. Everything is exact in int32. */
-#include "plugins/cpu/lanes/kernels.h"
-#include "plugins/cpu/avx2/ternary.h"
+ * unpacked once, and tiles of rows of q run over it. Everything is exact in int32. */
+#include "plugins/cpu/bytes/ternary.h"
+#include "plugins/cpu/bytes/tile.h"
 
 #define DECODE_ROWS 4u   /* up to here the weights are read without a panel */
 #define AHEAD 8192u      /* bytes that decode prefetches ahead */
-#define TILE_ROWS 4u     /* rows of q in a tile: with 16 rows of weights 8 of 16 registers are sums */
 #define PANEL_ROWS 64u   /* rows of weights in a panel */
 #define PANEL_BLOCKS 16u /* of columns: a panel is 260 KiB at most: half of a common L2 */
-#define SIXTEENS 32u     /* steps before sums leave 16 bits: 32 · 768 < 32768 */
-#define GROUPS 65u /* groups of 4 columns in a block, at most: 64, and one of TQ1_0 that is no column */
 
 struct product { /* the operands by their names */
         float *y;
@@ -23,7 +20,7 @@ struct product { /* the operands by their names */
         uint32_t dtype;
         uint32_t rows, outputs, columns, blocks;
         size_t row_bytes;
-        double weight_scale;
+        float weight_scale;
         uintptr_t end; /* of the weights that this thread reads: decode prefetches no further */
 };
 
@@ -41,64 +38,110 @@ static struct product product_of(const struct cpu_call *call)
                 .outputs = w->rows,
                 .columns = w->columns,
                 .blocks = w->columns / QVF_TERNARY_BLOCK,
-                .row_bytes = ternary_row_bytes(w->dtype, w->columns),
-                .weight_scale = (double)w->scale,
+                .row_bytes = w->columns / QVF_TERNARY_BLOCK * ternary_block_bytes(w->dtype),
+                .weight_scale = w->scale,
         };
 }
 
-/* The product of the two scales as a float would move results across the ties of the next quantisation. */
-static ALWAYS_INLINE float scaled(const struct product *p, uint32_t row, int32_t sum)
+/* sums · W.scale · scale[row]; what the product of the scales loses as a float is added again: without it results
+ * would come to the other side of the ties of the next quantisation. */
+static ALWAYS_INLINE floats scaled(const struct product *p, uint32_t row, ints sums)
 {
-        return (float)(p->weight_scale * (double)p->scale[row] * sum);
+        double factor = (double)p->weight_scale * (double)p->scale[row];
+        float high = (float)factor, low = (float)(factor - (double)high);
+        floats numbers = from_integers(sums);
+
+        return fma_of(numbers, all(high), numbers * all(low));
+}
+
+static int32_t sum_row(const int8_t *q, uint32_t columns)
+{
+        const bytes one = all_codes(1);
+        ints sum = { 0 };
+
+        for (uint32_t c = 0; c < columns; c += BYTES)
+                sum = add_products(one, load_codes(q + c), sum);
+        return sum_ints(sum);
+}
+
+/* A row of q in the order in which decode meets the codes of a block: chunk by chunk, digit by digit; zeros where there
+ * is no column. */
+static inline void order_columns(uint32_t dtype, const int8_t *q, uint32_t blocks, int8_t *to)
+{
+        for (uint32_t b = 0; b < blocks; b++, q += QVF_TERNARY_BLOCK)
+                for (uint32_t k = 0; k < CHUNKS; k++)
+                        for (uint32_t n = 0; n < digits_of(dtype); n++)
+                                for (uint32_t i = k * BYTES; i < (k + 1) * BYTES; i += 16, to += 16) {
+                                        uint32_t column = column_of(dtype, i, n);
+
+                                        if (dtype != QVF_TQ1_0 || i < 48) {
+                                                memcpy(to, q + column, 16);
+                                                continue;
+                                        }
+                                        memset(to, 0, 16);
+                                        if (column < QVF_TERNARY_BLOCK)
+                                                memcpy(to, q + column, 4);
+                                }
+}
+
+static ALWAYS_INLINE size_t ordered_block(const uint32_t dtype) /* bytes of a block in that order */
+{
+        return (size_t)CHUNKS * digits_of(dtype) * BYTES;
 }
 
 /* Outputs n to n + W - 1 of R rows; q is in the order of order_columns(). */
 static ALWAYS_INLINE void decode_outputs(const struct product *p, const int8_t *q, const int32_t *q_sums,
                 uint32_t n, const uint32_t dtype, const unsigned W, const unsigned R)
 {
-        size_t block_bytes = dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK,
-               q_bytes = ordered_bytes(dtype, p->blocks);
+        size_t q_bytes = p->blocks * ordered_block(dtype);
         const uint8_t *block = p->weights + n * p->row_bytes;
-        __m256i acc[4];
+        ints acc[4];
 
         UNROLL
         for (unsigned i = 0; i < W * R; i++)
-                acc[i] = _mm256_setzero_si256();
-        for (uint32_t b = p->blocks; b > 0; b--, block += block_bytes, q += digits_of(dtype) * 2 * BYTES) {
-                __m256i words[4], bytes[2][2];
+                acc[i] = (ints){ 0 };
+        for (uint32_t b = p->blocks; b > 0;
+                        b--, block += ternary_block_bytes(dtype), q += ordered_block(dtype)) {
+                struct some_sums some[4];
+                const int8_t *from = q;
 
                 UNROLL
                 for (unsigned w = 0; w < W; w++) {
                         uintptr_t ahead = (uintptr_t)block + w * p->row_bytes + AHEAD;
 
-                        _mm_prefetch((const char *)(ahead < p->end ? ahead : p->end), _MM_HINT_T0);
-                        load_block(dtype, block + w * p->row_bytes, bytes[w]);
+                        fetch((const void *)(ahead < p->end ? ahead : p->end));
                 }
                 UNROLL
                 for (unsigned i = 0; i < W * R; i++)
-                        words[i] = _mm256_setzero_si256();
+                        some[i] = some_begin(acc[i]);
                 UNROLL
-                for (unsigned n_half = 0; n_half < 2 * digits_of(dtype); n_half++) {
-                        UNROLL
-                        for (unsigned w = 0; w < W; w++) {
-                                __m256i codes = next_digit(dtype, &bytes[w][n_half % 2]);
+                for (unsigned k = 0; k < CHUNKS; k++) {
+                        bytes chunk[2];
 
+                        UNROLL
+                        for (unsigned w = 0; w < W; w++)
+                                chunk[w] = load_chunk(dtype, block + w * p->row_bytes, k);
+                        UNROLL
+                        for (unsigned d = 0; d < digits_of(dtype); d++, from += BYTES) {
                                 UNROLL
-                                for (unsigned r = 0; r < R; r++)
-                                        words[w * R + r] = _mm256_add_epi16(words[w * R + r],
-                                                        _mm256_maddubs_epi16(codes,
-                                                                        load_bytes(q + r * q_bytes +
-                                                                                        n_half * BYTES)));
+                                for (unsigned w = 0; w < W; w++) {
+                                        bytes codes = next_digit(dtype, &chunk[w]);
+
+                                        UNROLL
+                                        for (unsigned r = 0; r < R; r++)
+                                                some_add(&some[w * R + r], codes,
+                                                                load_codes(from + r * q_bytes));
+                                }
                         }
                 }
                 UNROLL
                 for (unsigned i = 0; i < W * R; i++)
-                        acc[i] = _mm256_add_epi32(acc[i], sum_pairs(words[i]));
+                        acc[i] = some_end(some[i], acc[i]);
         }
         UNROLL
         for (unsigned i = 0; i < W * R; i++)
                 p->y[(size_t)(i % R) * p->outputs + n + i / R] =
-                                scaled(p, i % R, sum_lanes(acc[i]) - q_sums[i % R]);
+                                scaled(p, i % R, (sum_ints(acc[i]) - q_sums[i % R]) - (ints){ 0 })[0];
 }
 
 static ALWAYS_INLINE void decode_range(const struct product *p, const int8_t *q, const int32_t *q_sums,
@@ -118,7 +161,7 @@ static ALWAYS_INLINE void decode_range(const struct product *p, const int8_t *q,
 
 static size_t decode_scratch(uint32_t dtype, uint32_t blocks) /* of one thread */
 {
-        return round_up(DECODE_ROWS * ordered_bytes(dtype, blocks), LINE);
+        return round_up(DECODE_ROWS * blocks * ordered_block(dtype), LINE);
 }
 
 static void decode(const struct cpu_call *call, struct product *p)
@@ -134,8 +177,8 @@ static void decode(const struct cpu_call *call, struct product *p)
         for (uint32_t r = 0; r < p->rows; r++) {
                 const int8_t *row = p->q + (size_t)r * p->columns;
 
-                q_sums[r] = sum_bytes(row, p->columns);
-                order_columns(p->dtype, row, p->blocks, q + r * ordered_bytes(p->dtype, p->blocks));
+                q_sums[r] = sum_row(row, p->columns);
+                order_columns(p->dtype, row, p->blocks, q + r * p->blocks * ordered_block(p->dtype));
         }
         if (p->dtype == QVF_TQ2_0)
                 decode_range(p, q, q_sums, begin, end, QVF_TQ2_0);
@@ -144,25 +187,10 @@ static void decode(const struct cpu_call *call, struct product *p)
 }
 
 /* A panel has groups of 4 columns in the order in which unpacking finds them: by the 4 bytes that hold them, then by
- * digit. Where a group's columns begin; QVF_TERNARY_BLOCK: they are none. */
-static uint32_t group_columns(uint32_t dtype, uint32_t columns[GROUPS])
+ * digit. */
+static ALWAYS_INLINE uint32_t groups_of(uint32_t dtype) /* of a block */
 {
-        uint32_t count = 0;
-
-        for (uint32_t j = 0; j < (dtype == QVF_TQ2_0 ? 16 : 13); j++)
-                for (uint32_t n = 0; n < digits_of(dtype); n++)
-                        if (dtype == QVF_TQ2_0)
-                                columns[count++] = j / 8 * 128 + 32 * n + j % 8 * 4;
-                        else if (j < 8)
-                                columns[count++] = 32 * n + 4 * j;
-                        else
-                                columns[count++] = j < 12 ? 160 + 16 * n + 4 * (j - 8) : 240 + 4 * n;
-        return count;
-}
-
-static uint32_t groups_of(uint32_t dtype)
-{
-        return dtype == QVF_TQ2_0 ? 64 : 65;
+        return dtype == QVF_TQ1_0 ? TQ1_SCALE / 4 * 5 : TQ2_SCALE / 4 * 4;
 }
 
 static uint32_t tile_count(const struct product *p)
@@ -175,15 +203,28 @@ static uint32_t tile_begin(const struct product *p, uint32_t tile)
         return (uint32_t)((uint64_t)p->rows * tile / tile_count(p));
 }
 
-/* Bytes of a row of q in panel order. */
-static size_t packed_row(const struct product *p)
+static size_t packed_row(const struct product *p) /* bytes of a row of q in panel order */
 {
         return (size_t)p->blocks * groups_of(p->dtype) * 4;
 }
 
+static void pack_row(const struct product *p, const int8_t *q, int8_t *to, uint32_t rows)
+{
+        for (uint32_t block = 0; block < p->blocks; block++, q += QVF_TERNARY_BLOCK)
+                for (uint32_t b = 0; b < (p->dtype == QVF_TQ1_0 ? TQ1_SCALE : TQ2_SCALE); b += 4)
+                        for (uint32_t n = 0; n < digits_of(p->dtype); n++, to += 4 * rows) {
+                                uint32_t column = column_of(p->dtype, b, n);
+
+                                if (column < QVF_TERNARY_BLOCK)
+                                        memcpy(to, q + column, 4);
+                                else
+                                        memset(to, 0, 4);
+                        }
+}
+
 static void pack_rows(const struct cpu_call *call, const struct product *p, int8_t *packed, int32_t *q_sums)
 {
-        uint32_t begin, end, columns[GROUPS], groups = group_columns(p->dtype, columns);
+        uint32_t begin, end;
 
         cpu_share(call, tile_count(p), 1, &begin, &end);
         for (uint32_t tile = begin; tile < end; tile++) {
@@ -191,81 +232,44 @@ static void pack_rows(const struct cpu_call *call, const struct product *p, int8
 
                 for (uint32_t r = 0; r < rows; r++) {
                         const int8_t *q = p->q + (size_t)(first + r) * p->columns;
-                        int8_t *to = packed + first * packed_row(p) + 4 * r;
 
-                        q_sums[first + r] = sum_bytes(q, p->columns);
-                        for (uint32_t b = 0; b < p->blocks; b++, q += QVF_TERNARY_BLOCK)
-                                for (uint32_t g = 0; g < groups; g++, to += 4 * rows) {
-                                        if (columns[g] < QVF_TERNARY_BLOCK)
-                                                memcpy(to, q + columns[g], 4);
-                                        else
-                                                memset(to, 0, 4);
-                                }
+                        q_sums[first + r] = sum_row(q, p->columns);
+                        pack_row(p, q, packed + first * packed_row(p) + 4 * r, rows);
                 }
         }
 }
 
-/* 8 weight rows of a panel of 16: [group][2][8 rows][4 codes]. */
+/* LANES weight rows of a panel of TILE_LANES: [group][2][LANES rows][4 codes]. */
 static ALWAYS_INLINE void unpack_rows(const struct product *p, const uint8_t *weights, uint32_t rows,
                 uint32_t blocks, uint8_t *panel, const uint32_t dtype)
 {
-        for (uint32_t b = 0; b < blocks; b++) {
-                __m256i m[2][8];
+        const unsigned dwords = (dtype == QVF_TQ1_0 ? TQ1_SCALE : TQ2_SCALE) / 4;
 
-                for (uint32_t i = 0; i < 8; i++) {
-                        __m256i bytes[2];
-
-                        load_block(dtype, weights + (i < rows ? i : 0) * p->row_bytes, bytes);
-                        m[0][i] = bytes[0];
-                        m[1][i] = bytes[1];
-                }
-                transpose_dwords(m[0]);
-                transpose_dwords(m[1]);
-                for (uint32_t j = 0; j < (dtype == QVF_TQ2_0 ? 16 : 13); j++) {
-                        UNROLL
-                        for (uint32_t n = 0; n < digits_of(dtype); n++, panel += 2 * BYTES)
-                                _mm256_store_si256((__m256i *)panel, next_digit(dtype, &m[j / 8][j % 8]));
-                }
-                weights += dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
-        }
-}
-
-/* acc[2r + h]: Σ code · q of row r of the tile and weight rows 8h … 8h + 7. */
-static ALWAYS_INLINE void multiply_tile(
-                const uint8_t *panel, const int8_t *q, uint32_t groups, const unsigned R, __m256i acc[])
-{
-        while (groups > 0) {
-                uint32_t steps = groups < SIXTEENS ? groups : SIXTEENS;
-                __m256i words[2 * TILE_ROWS];
-
-                groups -= steps;
+        for (uint32_t b = 0; b < blocks; b++, weights += ternary_block_bytes(dtype)) {
                 UNROLL
-                for (unsigned i = 0; i < 2 * R; i++)
-                        words[i] = _mm256_setzero_si256();
-                for (; steps > 0; steps--, panel += 2 * BYTES, q += 4 * R) {
-                        __m256i low = _mm256_load_si256((const __m256i *)panel);
-                        __m256i high = _mm256_load_si256((const __m256i *)(panel + BYTES));
+                for (unsigned k = 0; k < CHUNKS; k++) {
+                        floats m[LANES];
 
                         UNROLL
-                        for (unsigned r = 0; r < R; r++) {
-                                int32_t four;
-                                __m256i partner;
+                        for (unsigned i = 0; i < LANES; i++)
+                                m[i] = (floats)load_chunk(
+                                                dtype, weights + (i < rows ? i : 0) * p->row_bytes, k);
+                        transpose(m);
+                        UNROLL
+                        for (unsigned j = 0; j < LANES; j++) {
+                                bytes chunk = (bytes)m[j];
 
-                                memcpy(&four, q + 4 * r, 4);
-                                partner = _mm256_set1_epi32(four);
-                                words[2 * r] = _mm256_add_epi16(
-                                                words[2 * r], _mm256_maddubs_epi16(low, partner));
-                                words[2 * r + 1] = _mm256_add_epi16(
-                                                words[2 * r + 1], _mm256_maddubs_epi16(high, partner));
+                                if (k * LANES + j >= dwords)
+                                        break;
+                                UNROLL
+                                for (unsigned n = 0; n < digits_of(dtype); n++, panel += STEP_BYTES)
+                                        store_codes(panel, next_digit(dtype, &chunk));
                         }
                 }
-                UNROLL
-                for (unsigned i = 0; i < 2 * R; i++)
-                        acc[i] = _mm256_add_epi32(acc[i], sum_pairs(words[i]));
         }
 }
 
-struct tile { /* one tile's work on a panel of 16 rows */
+struct tile { /* one tile's work on a panel of TILE_LANES rows */
         const uint8_t *panel;
         const int8_t *q; /* packed, from the panel's first group on */
         const int32_t *q_sums;
@@ -273,34 +277,27 @@ struct tile { /* one tile's work on a panel of 16 rows */
         bool first, last; /* part of the columns: sums in between wait in y as integers */
 };
 
+static ALWAYS_INLINE void store_sums(
+                const struct product *p, const struct tile *t, uint32_t row, uint32_t lane, ints sums)
+{
+        float *y = p->y + (size_t)row * p->outputs + t->output + lane;
+        uint32_t left = lane < t->outputs ? t->outputs - lane : 0;
+
+        if (left == 0)
+                return;
+        if (!t->first)
+                sums += (ints)load_left(y, left, left >= LANES);
+        store_left(y, left, left >= LANES, t->last ? scaled(p, row, sums - t->q_sums[row]) : (floats)sums);
+}
+
 static ALWAYS_INLINE void run_tile(const struct product *p, const struct tile *t, const unsigned R)
 {
-        __m256i acc[2 * TILE_ROWS];
-        int32_t sums[2 * LANES];
+        ints sums[2 * TILE_ROWS];
 
+        multiply_tile(t->panel, t->q, t->groups, R, sums);
         UNROLL
         for (unsigned i = 0; i < 2 * R; i++)
-                acc[i] = _mm256_setzero_si256();
-        multiply_tile(t->panel, t->q, t->groups, R, acc);
-        UNROLL
-        for (unsigned r = 0; r < R; r++) {
-                uint32_t row = t->first_row + r;
-                float *y = p->y + (size_t)row * p->outputs + t->output;
-
-                _mm256_storeu_si256((__m256i *)sums, acc[2 * r]);
-                _mm256_storeu_si256((__m256i *)(sums + LANES), acc[2 * r + 1]);
-                for (uint32_t i = 0; i < 2 * LANES && i < t->outputs; i++) {
-                        int32_t before = 0;
-
-                        if (!t->first)
-                                memcpy(&before, &y[i], sizeof(before));
-                        before += sums[i];
-                        if (t->last)
-                                y[i] = scaled(p, row, before - t->q_sums[row]);
-                        else
-                                memcpy(&y[i], &before, sizeof(before));
-                }
-        }
+                store_sums(p, t, t->first_row + i / 2, i % 2 * LANES, sums[i]);
 }
 
 static void run_any_tile(const struct product *p, const struct tile *t, uint32_t rows)
@@ -309,7 +306,9 @@ static void run_any_tile(const struct product *p, const struct tile *t, uint32_t
         case 1: run_tile(p, t, 1); break;
         case 2: run_tile(p, t, 2); break;
         case 3: run_tile(p, t, 3); break;
-        default: run_tile(p, t, 4); break;
+        case 4: run_tile(p, t, 4); break;
+        case 5: run_tile(p, t, 5); break;
+        default: run_tile(p, t, 6); break;
         }
 }
 
@@ -319,11 +318,12 @@ static void run_panel(const struct product *p, uint8_t *panel, const int8_t *pac
 {
         uint32_t outputs = p->outputs - output < PANEL_ROWS ? p->outputs - output : PANEL_ROWS;
         uint32_t groups = blocks * groups_of(p->dtype);
-        size_t skip = begin * (p->row_bytes / p->blocks);
+        size_t part = (size_t)groups * STEP_BYTES;
 
-        for (uint32_t i = 0; i < outputs; i += 8) {
-                uint8_t *to = panel + i / 16 * (size_t)groups * 2 * BYTES + i % 16 / 8 * BYTES;
-                const uint8_t *from = p->weights + (output + i) * p->row_bytes + skip;
+        for (uint32_t i = 0; i < outputs; i += LANES) {
+                uint8_t *to = panel + i / TILE_LANES * part + i % TILE_LANES / LANES * BYTES;
+                const uint8_t *from = p->weights + (output + i) * p->row_bytes +
+                                      begin * ternary_block_bytes(p->dtype);
 
                 if (p->dtype == QVF_TQ2_0)
                         unpack_rows(p, from, outputs - i, blocks, to, QVF_TQ2_0);
@@ -333,9 +333,9 @@ static void run_panel(const struct product *p, uint8_t *panel, const int8_t *pac
         for (uint32_t tile = 0; tile < tile_count(p); tile++) {
                 uint32_t first = tile_begin(p, tile), rows = tile_begin(p, tile + 1) - first;
 
-                for (uint32_t i = 0; i < outputs; i += 16) {
+                for (uint32_t i = 0; i < outputs; i += TILE_LANES) {
                         struct tile t = {
-                                .panel = panel + i / 16 * (size_t)groups * 2 * BYTES,
+                                .panel = panel + i / TILE_LANES * part,
                                 .q = packed + first * packed_row(p) +
                                      (size_t)begin * groups_of(p->dtype) * 4 * rows,
                                 .q_sums = q_sums,
@@ -383,7 +383,7 @@ static void prompt(const struct cpu_call *call, const struct product *p)
         }
 }
 
-void cpu_avx2_matmul_ternary(const struct cpu_call *call)
+void LEVEL(matmul_ternary)(const struct cpu_call *call)
 {
         struct product p = product_of(call);
 
@@ -393,7 +393,7 @@ void cpu_avx2_matmul_ternary(const struct cpu_call *call)
                 prompt(call, &p);
 }
 
-size_t cpu_avx2_matmul_ternary_scratch(
+size_t LEVEL(matmul_ternary_scratch)(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
 {
         const struct cpu_operand *w = &operands[3];
@@ -406,7 +406,7 @@ size_t cpu_avx2_matmul_ternary_scratch(
         return few > many ? few : many;
 }
 
-bool cpu_avx2_matmul_ternary_supports(const struct qvf_op *op, const struct cpu_operand *operands)
+bool LEVEL(matmul_ternary_supports)(const struct qvf_op *op, const struct cpu_operand *operands)
 {
         const struct cpu_operand *w = &operands[3];
 
