@@ -45,3 +45,18 @@ $(FAULTY)/cpu.so: $(BUILD)/plugins/cpu.so
 	$(Q)cp $< $@
 FAULTY_PLUGINS := $(FAULTY)/faulty.so $(FAULTY)/cpu.so
 $(filter $(BUILD)/tests/worker/% $(BUILD)/tests/daemon/%,$(TEST_PROGRAMS)): | $(FAULTY_PLUGINS)
+
+# The CPU backend whose AMX level computes with a model of the matrix unit in plain C: for machines without the unit.
+AMX_MODEL := $(BUILD)/tests/amx-model
+AMX_MODEL_OBJECTS := $(patsubst plugins/cpu/amx/%.c,$(AMX_MODEL)/%.o,$(if $(filter amx,$(cpu_LEVELS)),$(wildcard plugins/cpu/amx/*.c)))
+$(AMX_MODEL_OBJECTS): $(AMX_MODEL)/%.o: plugins/cpu/amx/%.c $(BUILD)/flags
+	$(say) CC '$< (model)'
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(cpu_FLAGS_amx) -DCPU_LEVEL=amx -DQVF_AMX_MODEL -MMD -MP -c -o $@ $<
+DEPS += $(AMX_MODEL_OBJECTS:.o=.d)
+$(AMX_MODEL)/cpu.so: $(AMX_MODEL_OBJECTS) $(filter-out $(BUILD)/plugins/cpu/amx/%,$(cpu_OBJECTS)) $(cpu_ARCHIVES) $(BUILD)/libcommon.a $(BUILD)/plugins/cpu.list
+	$(say) LD $@
+	$(Q)$(CC) -shared -o $@ $(filter %.o %.a,$^) $(LDFLAGS_ALL) -lm
+ifneq ($(AMX_MODEL_OBJECTS),)
+$(filter $(BUILD)/tests/conformance/% $(BUILD)/tests/engine/%,$(TEST_PROGRAMS)): | $(AMX_MODEL)/cpu.so
+endif

@@ -12,6 +12,9 @@ extern const struct cpu_level cpu_level_avx2;
 #ifdef QVF_CPU_HAVE_AVX512
 extern const struct cpu_level cpu_level_avx512;
 #endif
+#ifdef QVF_CPU_HAVE_AMX
+extern const struct cpu_level cpu_level_amx;
+#endif
 #ifdef QVF_CPU_HAVE_NEON
 extern const struct cpu_level cpu_level_neon;
 #endif
@@ -23,6 +26,9 @@ const struct cpu_level *const cpu_levels[] = {
 #endif
 #ifdef QVF_CPU_HAVE_AVX512
         &cpu_level_avx512,
+#endif
+#ifdef QVF_CPU_HAVE_AMX
+        &cpu_level_amx,
 #endif
 #ifdef QVF_CPU_HAVE_NEON
         &cpu_level_neon,

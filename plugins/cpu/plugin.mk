@@ -5,10 +5,11 @@ cpu_PLAIN_SOURCES := $(sort $(wildcard plugins/cpu/plain/*.c))
 $(eval $(call archive,$(BUILD)/libplain.a,$(call objects,$(cpu_PLAIN_SOURCES))))
 
 # Each folder plugins/cpu/<level> is compiled for that level only, and entered only where the CPU has it.
-cpu_LEVELS_x86_64 := avx2 avx512
+cpu_LEVELS_x86_64 := avx2 avx512 amx
 cpu_LEVELS_aarch64 := neon
 cpu_FLAGS_avx2 := -mavx2 -mfma -mf16c
 cpu_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
+cpu_FLAGS_amx := $(cpu_FLAGS_avx512) -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16
 cpu_FLAGS_neon :=
 
 cpu_LEVELS := $(cpu_LEVELS_$(ARCH))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/backend/host.h"
 #include "engine/backend/loader.h"
@@ -29,26 +30,41 @@ static const char *backend_name(void)
         return name && *name ? name : "cpu";
 }
 
+/* The AMX level with its matrix unit in plain C, which not every build has. */
+static bool is_model(const char *level)
+{
+        return level && strcmp(level, "amx-model") == 0;
+}
+
+static const char *plugin_folder(const char *level)
+{
+        static char folder[4096];
+        const char *build = getenv("QVF_BUILD");
+
+        snprintf(folder, sizeof(folder), "%s/%s", build ? build : "build",
+                        is_model(level) ? "tests/amx-model" : "plugins");
+        return folder;
+}
+
 bool test_level_applies(const char *level)
 {
+        if (is_model(level) && access(plugin_folder(level), F_OK) != 0)
+                return false;
         return !level || strcmp(backend_name(), "cpu") == 0;
 }
 
 struct qvf_compute test_compute(const char *level, unsigned threads)
 {
         const struct qvf_device_options options = { .size = sizeof(options), .threads = threads };
-        const char *build = getenv("QVF_BUILD");
         struct qvf_compute compute = { 0 };
         struct qvf_error error = { 0 };
-        char folder[4096];
 
         if (level)
-                setenv("QVF_CPU_LEVEL", level, 1);
+                setenv("QVF_CPU_LEVEL", is_model(level) ? "amx" : level, 1);
         else
                 unsetenv("QVF_CPU_LEVEL");
-        snprintf(folder, sizeof(folder), "%s/plugins", build ? build : "build");
-        ck_assert_msg(qvf_backend_open(folder, backend_name(), &compute.backend, &error) == 0, "%s",
-                        error.text);
+        ck_assert_msg(qvf_backend_open(plugin_folder(level), backend_name(), &compute.backend, &error) == 0,
+                        "%s", error.text);
         ck_assert_int_eq(compute.backend->device_open(&qvf_host_default, 0, &options, &compute.device), 0);
         return compute;
 }

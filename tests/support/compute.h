@@ -7,7 +7,7 @@
 
 /* False for levels of the CPU while another backend is tested. */
 bool test_level_applies(const char *level);
-/* `level` as in QVF_CPU_LEVEL; NULL: the best that this machine has. Fails the test where it can't. */
+/* `level` as in QVF_CPU_LEVEL, or "amx-model"; NULL: the best that this machine has. Fails the test where it can't. */
 struct qvf_compute test_compute(const char *level, unsigned threads);
 /* A model of the folder models/. */
 struct qvf_model *test_model(const struct qvf_compute *compute, const char *name);

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,5 +113,28 @@ START_TEST(threads_and_code_that_is_made)
 }
 END_TEST
 
-QVF_SUITE("worker: sandbox", 20, no_program_process_or_socket, no_file_by_path,
+#ifdef __x86_64__
+/* The CPU plugin asks the kernel for the matrix unit when a device is opened, which may be after the filter was put on. */
+START_TEST(matrix_unit)
+{
+        uint64_t features = 0;
+
+        put_on();
+        errno = 0;
+        syscall(SYS_arch_prctl, 0x1021 /* ARCH_GET_XCOMP_SUPP */, &features);
+        ck_assert_int_ne(errno, EPERM); /* EINVAL: a kernel before 5.16 */
+        errno = 0;
+        syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* the tiles' data */);
+        ck_assert_int_ne(errno, EPERM); /* EOPNOTSUPP: a CPU without it */
+}
+END_TEST
+#else
+START_TEST(matrix_unit)
+{
+        printf("SKIP matrix unit: another processor\n");
+}
+END_TEST
+#endif
+
+QVF_SUITE("worker: sandbox", 20, matrix_unit, no_program_process_or_socket, no_file_by_path,
                 files_in_a_folder_that_was_handed_in, threads_and_code_that_is_made)

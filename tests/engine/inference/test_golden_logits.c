@@ -73,7 +73,8 @@ static void check_model(const char *name, const char *file, const char *level)
         compute.backend->device_close(compute.device);
 }
 
-static const char *const levels[] = { "plain", "avx2", "avx512", NULL };
+enum { LEVELS = 5 };
+static const char *const levels[LEVELS] = { "plain", "avx2", "avx512", "amx-model", NULL };
 
 START_TEST(silu)
 {
@@ -125,9 +126,9 @@ int main(void)
         int failed;
 
         tcase_set_timeout(tcase, 120);
-        tcase_add_loop_test(tcase, silu, 0, 4);
-        tcase_add_loop_test(tcase, relu2, 0, 4);
-        tcase_add_loop_test(tcase, both_ternary_types_give_the_same_bits, 0, 4);
+        tcase_add_loop_test(tcase, silu, 0, LEVELS);
+        tcase_add_loop_test(tcase, relu2, 0, LEVELS);
+        tcase_add_loop_test(tcase, both_ternary_types_give_the_same_bits, 0, LEVELS);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);

@@ -165,19 +165,20 @@ static void check_curve(const char *name, const char *level)
 }
 
 static const char *const names[] = { "tiny-silu", "tiny-relu2" };
-static const char *const levels[] = { "plain", "avx2", "avx512", NULL };
+enum { LEVELS = 5 };
+static const char *const levels[LEVELS] = { "plain", "avx2", "avx512", "amx-model", NULL };
 
 START_TEST(gradients)
 {
-        if (test_level_applies(levels[_i % 4]))
-                check(names[_i / 4 % 2], levels[_i % 4], &frugal[_i / 8]);
+        if (test_level_applies(levels[_i % LEVELS]))
+                check(names[_i / LEVELS % 2], levels[_i % LEVELS], &frugal[_i / (2 * LEVELS)]);
 }
 END_TEST
 
 START_TEST(loss_curve)
 {
-        if (test_level_applies(levels[_i % 4]))
-                check_curve(names[_i / 4], levels[_i % 4]);
+        if (test_level_applies(levels[_i % LEVELS]))
+                check_curve(names[_i / LEVELS], levels[_i % LEVELS]);
 }
 END_TEST
 
@@ -189,8 +190,8 @@ int main(void)
         int failed;
 
         tcase_set_timeout(tcase, 120);
-        tcase_add_loop_test(tcase, gradients, 0, 8 * FRUGAL);
-        tcase_add_loop_test(tcase, loss_curve, 0, 8);
+        tcase_add_loop_test(tcase, gradients, 0, 2 * LEVELS * FRUGAL);
+        tcase_add_loop_test(tcase, loss_curve, 0, 2 * LEVELS);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_NORMAL);
         failed = srunner_ntests_failed(runner);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The AMX level: what the AVX-512 level needs, and the matrix unit with products of bytes and of bf16. */
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "plugins/cpu/lanes/kernels.h"
+
+#define BIT(n) (1u << (n))
+#define ASK_FOR_STATE 0x1023 /* ARCH_REQ_XCOMP_PERM of arch_prctl(2), for the whole process */
+#define STATE_OF_TILES 18    /* XFEATURE_XTILEDATA */
+
+/* What vcvtneps2bf16 needs. */
+static bool has_bf16(void)
+{
+        unsigned a, b, c, d;
+
+        return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & BIT(5));
+}
+
+static bool has_avx512(void)
+{
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma");
+}
+
+#ifndef QVF_AMX_MODEL
+static bool has_unit(void)
+{
+        unsigned a, b, c, d;
+
+        /* bf16, tiles, bytes */
+        if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || ~d & (BIT(22) | BIT(24) | BIT(25)))
+                return false;
+        /* palette 1: 8 tiles, of 16 rows of 64 bytes each */
+        return __get_cpuid_count(0x1d, 1, &a, &b, &c, &d) && a >> 16 == 1024 && (b & 0xffff) == 64 &&
+               b >> 16 >= 8 && (c & 0xffff) >= 16;
+}
+
+/* The kernel keeps the tiles of those who ask; it may refuse, or be too old to know of them. */
+static bool may_use_unit(void)
+{
+        return syscall(SYS_arch_prctl, ASK_FOR_STATE, STATE_OF_TILES) == 0;
+}
+#else
+static bool has_unit(void)
+{
+        return true;
+}
+
+static bool may_use_unit(void)
+{
+        return true;
+}
+#endif
+
+static bool available(void)
+{
+        return has_avx512() && has_bf16() && has_unit() && may_use_unit();
+}
+
+extern const struct cpu_level cpu_level_amx;
+
+const struct cpu_level cpu_level_amx = {
+        .name = "amx",
+        .available = available,
+        .entries = {
+                [QVF_OP_MATMUL_TERNARY] = SCRATCH_IF(matmul_ternary),
+                [QVF_OP_MATMUL_TERNARY_BACKWARD] = SCRATCH_IF(matmul_ternary_backward),
+        },
+};

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dx[r][c] (+)= W.scale · Σ_n W[n][c] dy[r][n]
+ *
+ * In integers: a row of dy is two rows of bytes, dy = m / 127 · (q + p / 254), q rounded and p what rounding lost; that is
+ * right to 2⁻¹⁶ of the row's largest number. A task has 64 columns of dx, whose weights become tiles of columns, and some
+ * of the rows of dy, 16 at a time: the block's upper half is Σ W q, the lower half Σ W p. */
+#include <math.h>
+
+#include "plugins/cpu/amx/share.h"
+#include "plugins/cpu/amx/tile.h"
+#include "plugins/cpu/avx512/ternary.h"
+#include "plugins/cpu/lanes/kernels.h"
+
+#define SLICE 64u /* columns of a task: a quarter of a ternary block */
+#define SLICES (QVF_TERNARY_BLOCK / SLICE)
+#define LOST 254.0f  /* steps of p in one step of q */
+#define UNPACKING 5u /* to unpack a slice takes as long as five blocks of 16 rows */
+
+bool cpu_avx512_matmul_ternary_backward_supports(
+                const struct qvf_op *op, const struct cpu_operand *operands);
+
+struct product {
+        float *dx;
+        const float *dy;
+        const uint8_t *weights;
+        uint32_t dtype;
+        uint32_t rows, outputs, columns; /* outputs: rows of W, columns of dy; columns: of dx */
+        size_t row_bytes, packed_row;    /* packed_row: bytes of a row of bytes, whole lines */
+        bool accumulate;
+        float scale;
+        /* In the scratch: */
+        int8_t *packed; /* for each block of 16 rows of dy their q, then their p */
+        float *factor;  /* W.scale · m / 127 of each row */
+        uint8_t *panel; /* [4][packed_row / 4][16 columns][4 rows of W] */
+};
+
+static uint32_t block_count(uint32_t rows)
+{
+        return (rows + TILE_SIDE - 1) / TILE_SIDE;
+}
+
+static size_t packed_bytes(uint32_t rows, size_t packed_row)
+{
+        return (size_t)block_count(rows) * BLOCK_SIDE * packed_row;
+}
+
+static size_t factor_bytes(uint32_t rows)
+{
+        return round_up(rows * sizeof(float), LINE);
+}
+
+static struct product product_of(const struct cpu_call *call)
+{
+        const struct cpu_operand *dx = &call->operand[0], *dy = &call->operand[1], *w = &call->operand[2];
+        size_t packed_row = round_up(w->rows, TILE_LINE);
+        uint8_t *factor = (uint8_t *)call->scratch + packed_bytes(dx->rows, packed_row);
+
+        return (struct product){
+                .dx = dx->data,
+                .dy = dy->data,
+                .weights = w->data,
+                .dtype = w->dtype,
+                .rows = call->rows,
+                .outputs = w->rows,
+                .columns = dx->columns,
+                .row_bytes = ternary_row_bytes(w->dtype, w->columns),
+                .packed_row = packed_row,
+                .accumulate = call->op->flags & QVF_ACCUMULATE,
+                .scale = w->scale,
+                .packed = call->scratch,
+                .factor = (float *)factor,
+                .panel = factor + factor_bytes(dx->rows) + call->thread * SLICE * packed_row,
+        };
+}
+
+/* The largest magnitude; no number if one of them is none. */
+static float largest_of(const float *x, uint32_t count)
+{
+        __m512 largest = _mm512_setzero_ps(), nothing = _mm512_setzero_ps();
+
+        for (uint32_t i = 0; i < count; i += LANES) {
+                __m512 v = load_floats(x + i, count - i, false);
+
+                largest = _mm512_max_ps(_mm512_abs_ps(v), largest);
+                nothing = _mm512_fmadd_ps(v, _mm512_setzero_ps(), nothing); /* 0, or not a number */
+        }
+        return _mm512_reduce_max_ps(largest) + _mm512_reduce_add_ps(nothing);
+}
+
+static void pack_row(const struct product *p, uint32_t row)
+{
+        const float *dy = p->dy + (size_t)row * p->outputs;
+        int8_t *q = p->packed + ((size_t)row / TILE_SIDE * BLOCK_SIDE + row % TILE_SIDE) * p->packed_row;
+        int8_t *rest = q + TILE_SIDE * p->packed_row;
+        float largest = largest_of(dy, p->outputs);
+        __m512 factor = _mm512_set1_ps(largest >= 1e-30f && largest <= 1e38f ? 127.0f / largest : 0);
+
+        for (uint32_t n = 0; n < p->packed_row; n += LANES) {
+                uint32_t left = n < p->outputs ? p->outputs - n : 0;
+                __m512 v = _mm512_mul_ps(load_floats(dy + n, left, false), factor);
+                __m512i whole = _mm512_cvtps_epi32(v);
+                __m512 lost = _mm512_mul_ps(
+                                _mm512_sub_ps(v, _mm512_cvtepi32_ps(whole)), _mm512_set1_ps(LOST));
+
+                _mm_store_si128((__m128i *)(q + n), _mm512_cvtsepi32_epi8(whole));
+                _mm_store_si128((__m128i *)(rest + n), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(lost)));
+        }
+        p->factor[row] = p->scale * (largest / 127.0f);
+}
+
+/* A block that is not full has rows of zeros. */
+static void pack(const struct cpu_call *call, const struct product *p)
+{
+        uint32_t begin, end, rows = block_count(p->rows) * TILE_SIDE;
+
+        cpu_share(call, rows, 1, &begin, &end);
+        for (uint32_t row = begin; row < end; row++) {
+                int8_t *q = p->packed +
+                            ((size_t)row / TILE_SIDE * BLOCK_SIDE + row % TILE_SIDE) * p->packed_row;
+
+                if (row < p->rows) {
+                        pack_row(p, row);
+                } else {
+                        memset(q, 0, p->packed_row);
+                        memset(q + TILE_SIDE * p->packed_row, 0, p->packed_row);
+                }
+        }
+}
+
+/* 64 columns of all rows of W. */
+static void unpack(const struct product *p, uint32_t slice)
+{
+        const __m512i one = _mm512_set1_epi8(1);
+        size_t quarter = p->packed_row * TILE_SIDE;
+        size_t block_bytes = p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
+        const uint8_t *block = p->weights + slice / SLICES * block_bytes;
+
+        for (uint32_t n = 0; n < p->packed_row; n += 4) {
+                uint8_t *to = p->panel + (size_t)n * TILE_SIDE;
+                __m512i row[4], columns[4];
+
+                for (uint32_t j = 0; j < 4; j++) {
+                        const uint8_t *from = block + (n + j) * p->row_bytes;
+
+                        if (n + j >= p->outputs)
+                                row[j] = one;
+                        else
+                                row[j] = p->dtype == QVF_TQ1_0 ? tq1_slice(from, slice % SLICES)
+                                                               : tq2_slice(from, slice % SLICES);
+                        row[j] = _mm512_sub_epi8(row[j], one);
+                }
+                interleave_rows(row, columns);
+                UNROLL
+                for (unsigned i = 0; i < 4; i++)
+                        _mm512_store_si512(to + i * quarter, columns[i]);
+        }
+}
+
+static void store_block(const struct product *p, const int32_t *sums, uint32_t first, uint32_t column)
+{
+        uint32_t rows = p->rows - first < TILE_SIDE ? p->rows - first : TILE_SIDE;
+
+        for (uint32_t r = 0; r < rows; r++) {
+                const int32_t *q = sums + (size_t)r * BLOCK_SIDE, *rest = q + TILE_SIDE * BLOCK_SIDE;
+                float *dx = p->dx + (size_t)(first + r) * p->columns + column;
+
+                for (uint32_t c = 0; c < BLOCK_SIDE && column + c < p->columns; c += LANES) {
+                        __mmask16 there = lanes_left(p->columns - column - c);
+                        __m512 sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(rest + c)),
+                                        _mm512_set1_ps(1 / LOST),
+                                        _mm512_cvtepi32_ps(_mm512_load_si512(q + c)));
+
+                        sum = _mm512_mul_ps(sum, _mm512_set1_ps(p->factor[first + r]));
+                        if (p->accumulate)
+                                sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(there, dx + c));
+                        _mm512_mask_storeu_ps(dx + c, there, sum);
+                }
+        }
+}
+
+/* 16 rows of dy, 32 columns of dx. */
+static void run_block(const struct product *p, uint32_t block, uint32_t slice, uint32_t half)
+{
+        _Alignas(64) int32_t sums[BLOCK_SIDE * BLOCK_SIDE];
+        const int8_t *q = p->packed + (size_t)block * BLOCK_SIDE * p->packed_row;
+        const int8_t *rest = q + TILE_SIDE * p->packed_row;
+        const uint8_t *left = p->panel + 2 * half * TILE_SIDE * p->packed_row;
+        const uint8_t *right = left + TILE_SIDE * p->packed_row;
+        uint32_t column = slice * SLICE + half * BLOCK_SIDE;
+
+        if (column >= p->columns)
+                return;
+        tiles_clear();
+        for (size_t k = 0; k < p->packed_row; k += TILE_LINE) {
+                tiles_load_columns(left + k * TILE_SIDE, right + k * TILE_SIDE);
+                tiles_load_rows(q + k, rest + k, p->packed_row);
+                tiles_multiply_bytes();
+        }
+        tiles_store(sums, BLOCK_SIDE * sizeof(*sums));
+        store_block(p, sums, block * TILE_SIDE, column);
+}
+
+void cpu_amx_matmul_ternary_backward(const struct cpu_call *call)
+{
+        struct product p = product_of(call);
+        uint32_t slices = (p.columns + SLICE - 1) / SLICE, blocks = block_count(p.rows);
+        uint32_t groups = row_groups(slices, blocks, UNPACKING, call->n_threads);
+
+        pack(call, &p);
+        cpu_barrier(call);
+        tiles_begin();
+        for (uint32_t task = cpu_next(call); task < slices * groups; task = cpu_next(call)) {
+                uint32_t slice = task / groups, group = task % groups;
+                uint32_t begin = (uint32_t)((uint64_t)blocks * group / groups);
+                uint32_t end = (uint32_t)((uint64_t)blocks * (group + 1) / groups);
+
+                unpack(&p, slice);
+                for (uint32_t block = begin; block < end; block++) {
+                        run_block(&p, block, slice, 0);
+                        run_block(&p, block, slice, 1);
+                }
+                cpu_pause_point(call);
+        }
+        tiles_end();
+}
+
+size_t cpu_amx_matmul_ternary_backward_scratch(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
+{
+        uint32_t rows = operands[0].rows;
+        size_t packed_row = round_up(operands[2].rows, TILE_LINE);
+
+        (void)op;
+        return packed_bytes(rows, packed_row) + factor_bytes(rows) + n_threads * SLICE * packed_row;
+}
+
+bool cpu_amx_matmul_ternary_backward_supports(const struct qvf_op *op, const struct cpu_operand *operands)
+{
+        return cpu_avx512_matmul_ternary_backward_supports(op, operands);
+}
