@@ -113,6 +113,14 @@ static ALWAYS_INLINE floats load_last_weights(
         return dtype == QVF_F16 ? load_f16(bytes) : load_bf16(bytes);
 }
 
+/* Numbers from c on, as many of LANES as a row of `columns` has, and zeros: whole vectors of a format with blocks. */
+static ALWAYS_INLINE floats load_weights_left(
+                const uint32_t dtype, const uint8_t *row, uint32_t c, uint32_t columns)
+{
+        return c + LANES <= columns || dense_blocks(dtype) ? load_weights(dtype, row, c)
+                                                           : load_last_weights(dtype, row, c, columns - c);
+}
+
 struct dense_part {                                 /* of a matrix of weights */
         uint32_t dtype, row, rows, column, columns; /* column: a multiple of LANES */
         const uint8_t *weights;

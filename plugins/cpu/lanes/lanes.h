@@ -58,6 +58,16 @@ static ALWAYS_INLINE floats zeros(void)
         return (floats){ 0 };
 }
 
+/* 0, 1, 2, … */
+static ALWAYS_INLINE ints lane_numbers(void)
+{
+        ints numbers = { 0 };
+
+        for (unsigned i = 0; i < LANES; i++)
+                numbers[i] = (int32_t)i;
+        return numbers;
+}
+
 /* Numbers of `left` more, zeros behind them; `whole` is a constant that says that LANES are there. */
 static ALWAYS_INLINE floats load_left(const float *from, uint64_t left, const bool whole)
 {

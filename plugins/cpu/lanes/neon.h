@@ -131,6 +131,12 @@ static ALWAYS_INLINE float largest(floats x)
         return vmaxvq_f32((float32x4_t)x);
 }
 
+/* Whether any lane of what a comparison gave is set. */
+static ALWAYS_INLINE bool any(ints mask)
+{
+        return vmaxvq_u32((uint32x4_t)mask) != 0;
+}
+
 /* m[i] lane j becomes m[j] lane i. */
 static ALWAYS_INLINE void transpose(floats m[LANES])
 {

@@ -155,6 +155,12 @@ static ALWAYS_INLINE float largest(floats x)
         return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
 }
 
+/* Whether any lane of what a comparison gave is set. */
+static ALWAYS_INLINE bool any(ints mask)
+{
+        return _mm_movemask_ps((__m128)mask) != 0;
+}
+
 /* m[i] lane j becomes m[j] lane i. */
 static ALWAYS_INLINE void transpose(floats m[LANES])
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y[r][n] (+)= f0 · s[r][i0] · Σ_c W[n][c] x[r][c]
  *
- * Wide rows: lane l of a vector sums the columns c = l mod 8 in their order. Thin rows (a LoRA adapter's second
+ * Wide rows: lane l of a vector sums the columns c = l mod LANES in their order. Thin rows (a LoRA adapter's second
  * product): lanes are outputs, columns are added in their order. Neither depends on how many rows there are. */
-#include "plugins/cpu/avx2/dense.h"
-#include "plugins/cpu/lanes/kernels.h"
+#include "plugins/cpu/lanes/dense.h"
 
-#define TILE_OUTPUTS 4u /* weight rows in a tile */
-#define TILE_ROWS 2u    /* rows of x in a tile: 8 sums, 4 weights */
+#define TILE_OUTPUTS 4u            /* weight rows in a tile */
+#define TILE_ROWS (REGISTERS / 8u) /* rows of x in a tile: half of the registers are sums */
+#define STEP (32u / LANES)         /* vectors at a time: a block of weights that share a scale */
 #define THIN_COLUMNS 64u
 #define THIN_ROWS 8u
 #define TASK_OUTPUTS 32u /* handed out at a time */
@@ -72,45 +72,66 @@ static ALWAYS_INLINE void finish(const struct product *p, float *y, float factor
                 *y += factor * sum;
 }
 
+/* The columns behind the last 32: only a format without blocks has any. */
+static __attribute__((noinline)) float rest_of(const struct product *p, uint32_t n, uint32_t row)
+{
+        const uint8_t *weights = p->weights + n * p->row_bytes;
+        const float *x = p->x + row * (size_t)p->columns;
+        floats sum = zeros();
+
+        for (uint32_t c = p->columns / 32 * 32; c < p->columns; c += LANES) {
+                floats from = load_left(x + c, p->columns - c, false), w;
+
+                switch (p->dtype) {
+                case QVF_F16: w = load_weights_left(QVF_F16, weights, c, p->columns); break;
+                case QVF_BF16: w = load_weights_left(QVF_BF16, weights, c, p->columns); break;
+                default: w = load_weights_left(QVF_F32, weights, c, p->columns); break;
+                }
+                sum = fma_of(w, from, sum);
+        }
+        return fold(sum);
+}
+
 static ALWAYS_INLINE void tile(const struct product *p, uint32_t n, uint32_t row, const uint32_t dtype,
                 const unsigned W, const unsigned R)
 {
         const uint8_t *weights = p->weights + n * p->row_bytes;
         const float *x = p->x + row * (size_t)p->columns;
-        uint32_t columns = p->columns, c = 0;
+        uint32_t columns = p->columns;
         size_t row_bytes = p->row_bytes;
-        __m256 acc[TILE_OUTPUTS * TILE_ROWS];
+        float sums[TILE_OUTPUTS * TILE_ROWS];
+        floats acc[TILE_OUTPUTS * TILE_ROWS];
 
         UNROLL
         for (unsigned i = 0; i < W * R; i++)
-                acc[i] = _mm256_setzero_ps();
-        for (; c + LANES <= columns; c += LANES) {
-                __m256 from[TILE_ROWS];
-
+                acc[i] = zeros();
+        for (uint32_t step = 0; step < columns / 32 * 32; step += 32) {
                 UNROLL
-                for (unsigned r = 0; r < R; r++)
-                        from[r] = _mm256_loadu_ps(x + r * (size_t)columns + c);
-                UNROLL
-                for (unsigned i = 0; i < W; i++) {
-                        __m256 w = load_weights(dtype, weights + i * row_bytes, c);
+                for (unsigned v = 0; v < STEP; v++) {
+                        floats from[TILE_ROWS];
 
                         UNROLL
                         for (unsigned r = 0; r < R; r++)
-                                acc[r * W + i] = _mm256_fmadd_ps(w, from[r], acc[r * W + i]);
+                                from[r] = load(x + r * (size_t)columns + step + v * LANES);
+                        UNROLL
+                        for (unsigned i = 0; i < W; i++) {
+                                floats w = load_weights(dtype, weights + i * row_bytes, step | v * LANES);
+
+                                UNROLL
+                                for (unsigned r = 0; r < R; r++)
+                                        acc[r * W + i] = fma_of(w, from[r], acc[r * W + i]);
+                        }
                 }
-        }
-        if (c < columns) {
-                UNROLL
-                for (unsigned i = 0; i < W * R; i++)
-                        acc[i] = _mm256_fmadd_ps(load_last_weights(dtype, weights + i % W * row_bytes, c,
-                                                                 columns - c),
-                                        load_floats(x + i / W * (size_t)columns + c, columns - c, false),
-                                        acc[i]);
         }
         UNROLL
         for (unsigned i = 0; i < W * R; i++)
+                sums[i] = fold(acc[i]);
+        for (unsigned i = 0; i < W * R; i++) {
+                if (columns % 32)
+                        sums[i] += rest_of(p, n + i % W, row + i / W);
                 finish(p, p->y + (row + i / W) * (size_t)p->outputs + n + i % W, factor_of(p, row + i / W),
-                                sum_floats(acc[i]));
+                                sums[i]);
+        }
 }
 
 static ALWAYS_INLINE void tiles(const struct product *p, uint32_t n, uint32_t end, uint32_t row,
@@ -118,15 +139,14 @@ static ALWAYS_INLINE void tiles(const struct product *p, uint32_t n, uint32_t en
 {
         for (; n + TILE_OUTPUTS <= end; n += TILE_OUTPUTS) {
                 uintptr_t ahead = (uintptr_t)p->weights + n * p->row_bytes + AHEAD;
+                uint32_t r = row;
 
                 for (size_t i = 0; i < TILE_OUTPUTS * p->row_bytes; i += LINE, ahead += LINE)
-                        _mm_prefetch((const char *)(ahead < p->end ? ahead : p->end), _MM_HINT_T0);
-                for (uint32_t r = row; r < row_end; r++) {
-                        if (r + TILE_ROWS <= row_end)
-                                tile(p, n, r++, dtype, TILE_OUTPUTS, TILE_ROWS);
-                        else
-                                tile(p, n, r, dtype, TILE_OUTPUTS, 1);
-                }
+                        fetch((const void *)(ahead < p->end ? ahead : p->end));
+                for (; r + TILE_ROWS <= row_end; r += TILE_ROWS)
+                        tile(p, n, r, dtype, TILE_OUTPUTS, TILE_ROWS);
+                for (; r < row_end; r++)
+                        tile(p, n, r, dtype, TILE_OUTPUTS, 1);
         }
         for (; n < end; n++)
                 for (uint32_t r = row; r < row_end; r++)
@@ -149,42 +169,55 @@ static void wide(const struct cpu_call *call, const struct product *p)
                 case QVF_F16: tiles(p, n, end, row, row_end, QVF_F16); break;
                 case QVF_BF16: tiles(p, n, end, row, row_end, QVF_BF16); break;
                 case QVF_Q8_0: tiles(p, n, end, row, row_end, QVF_Q8_0); break;
+                case QVF_Q4_0: tiles(p, n, end, row, row_end, QVF_Q4_0); break;
+                case QVF_Q4_K: tiles(p, n, end, row, row_end, QVF_Q4_K); break;
+                case QVF_Q6_K: tiles(p, n, end, row, row_end, QVF_Q6_K); break;
                 default: tiles(p, n, end, row, row_end, QVF_F32); break;
                 }
                 cpu_pause_point(call);
         }
 }
 
-/* R rows of x times a panel of 8 outputs, [column][8]. */
+static floats thin_weights(const struct product *p, uint32_t n, uint32_t column)
+{
+        const uint8_t *row = p->weights + n * p->row_bytes;
+
+        switch (p->dtype) {
+        case QVF_F16: return load_weights_left(QVF_F16, row, column, p->columns);
+        case QVF_BF16: return load_weights_left(QVF_BF16, row, column, p->columns);
+        case QVF_Q8_0: return load_weights(QVF_Q8_0, row, column);
+        case QVF_Q4_0: return load_weights(QVF_Q4_0, row, column);
+        default: return load_weights_left(QVF_F32, row, column, p->columns);
+        }
+}
+
+/* R rows of x times a panel of LANES outputs, [column][LANES]. */
 static ALWAYS_INLINE void thin_tile(
                 const struct product *p, const float *panel, uint32_t n, uint32_t row, const unsigned R)
 {
         const float *x = p->x + row * (size_t)p->columns;
-        float sums[LANES];
-        __m256 acc[THIN_ROWS];
+        floats acc[THIN_ROWS];
 
         UNROLL
         for (unsigned r = 0; r < R; r++)
-                acc[r] = _mm256_setzero_ps();
+                acc[r] = zeros();
         for (uint32_t c = 0; c < p->columns; c++) {
-                __m256 w = _mm256_load_ps(panel + c * LANES);
+                floats w = load(panel + c * LANES);
 
                 UNROLL
                 for (unsigned r = 0; r < R; r++)
-                        acc[r] = _mm256_fmadd_ps(w, _mm256_set1_ps(x[r * (size_t)p->columns + c]), acc[r]);
+                        acc[r] = fma_of(w, all(x[r * (size_t)p->columns + c]), acc[r]);
         }
         UNROLL
-        for (unsigned r = 0; r < R; r++) {
-                _mm256_storeu_ps(sums, acc[r]);
+        for (unsigned r = 0; r < R; r++)
                 for (uint32_t i = 0; i < LANES && n + i < p->outputs; i++)
                         finish(p, p->y + (row + r) * (size_t)p->outputs + n + i, factor_of(p, row + r),
-                                        sums[i]);
-        }
+                                        acc[r][i]);
 }
 
 static void thin(const struct cpu_call *call, const struct product *p)
 {
-        float panel[THIN_COLUMNS * LANES] __attribute__((aligned(32)));
+        float panel[THIN_COLUMNS * LANES] __attribute__((aligned(64)));
         uint32_t begin, end;
 
         cpu_share(call, p->outputs, LANES, &begin, &end);
@@ -192,20 +225,13 @@ static void thin(const struct cpu_call *call, const struct product *p)
                 uint32_t row = 0;
 
                 for (uint32_t c = 0; c < p->columns; c += LANES) {
-                        uint32_t count = p->columns - c < LANES ? p->columns - c : LANES;
-                        __m256i m[8];
+                        floats m[LANES];
 
-                        for (uint32_t i = 0; i < 8; i++) {
-                                const uint8_t *from =
-                                                p->weights + (n + (n + i < end ? i : 0)) * p->row_bytes;
-
-                                m[i] = _mm256_castps_si256(
-                                                count < LANES ? load_last_weights(p->dtype, from, c, count)
-                                                              : load_weights(p->dtype, from, c));
-                        }
-                        transpose_dwords(m);
-                        for (uint32_t i = 0; i < count; i++)
-                                _mm256_store_si256((__m256i *)(panel + (c + i) * LANES), m[i]);
+                        for (uint32_t i = 0; i < LANES; i++)
+                                m[i] = thin_weights(p, n + i < end ? n + i : n, c);
+                        transpose(m);
+                        for (uint32_t i = 0; i < LANES && c + i < p->columns; i++)
+                                store(panel + (c + i) * LANES, m[i]);
                 }
                 for (; row + THIN_ROWS <= p->rows; row += THIN_ROWS)
                         thin_tile(p, panel, n, row, THIN_ROWS);
@@ -215,7 +241,7 @@ static void thin(const struct cpu_call *call, const struct product *p)
         }
 }
 
-void cpu_avx2_matmul(const struct cpu_call *call)
+void LEVEL(matmul)(const struct cpu_call *call)
 {
         struct product p = product_of(call);
 
@@ -225,10 +251,10 @@ void cpu_avx2_matmul(const struct cpu_call *call)
                 wide(call, &p);
 }
 
-bool cpu_avx2_matmul_supports(const struct qvf_op *op, const struct cpu_operand *operands)
+bool LEVEL(matmul_supports)(const struct qvf_op *op, const struct cpu_operand *operands)
 {
         const struct cpu_operand *x = &operands[1], *w = &operands[2];
 
         (void)op;
-        return dense_known(w->dtype) && !w->packed && (w->dtype != QVF_Q8_0 || x->columns == w->columns);
+        return dense_known(w->dtype) && !w->packed && (!dense_blocks(w->dtype) || x->columns == w->columns);
 }

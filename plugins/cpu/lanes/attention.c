@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = Σ_p softmax_p(f0 q·k_p) v_p over the positions that a row looks at.
+ *
+ * A block of QVF_KV_BLOCK cells is made floats once for all rows and heads that look at it, keys transposed, so that
+ * lanes are cells and no sum runs across lanes. Positions are taken in spans of SPAN: the sums of each begin anew and
+ * are merged in their order, so that a few rows with a long past can be shared out by spans. A row gives the same
+ * numbers however it is shared out, and whichever rows stand beside it. */
+#include <math.h>
+
+#include "plugins/cpu/lanes/cells.h"
+#include "plugins/cpu/lanes/dense.h"
+
+#define CELLS QVF_KV_BLOCK
+#define SPAN 512u                    /* positions; long enough for a merge to cost nothing */
+#define PAIRS 32u                    /* (row, head) pairs of a task, that share one key head */
+#define BLOCK (CELLS / LANES)        /* vectors of the scores of a block */
+#define SIDE (REGISTERS / 2 / BLOCK) /* pairs side by side: half of the registers are sums */
+#define WIDE (REGISTERS / 2 / SIDE)  /* vectors of columns of a pair that are summed side by side */
+#define SPLIT_ROWS 8u                /* up to here long pasts are shared out by spans */
+#define HEAD_MOST 256u               /* largest head size */
+
+struct attention {
+        float *y;
+        const float *q;
+        const struct cpu_operand *keys, *values, *table;
+        const int32_t *place; /* position and sequence of each row */
+        uint32_t rows, columns, size, group, key_heads, window;
+        uint32_t width;                /* of a head in the scratch: its size in whole vectors */
+        size_t cell_bytes, head_bytes; /* of the caches */
+        float factor;
+};
+
+struct sums { /* of the positions so far: weights are exp(score - largest) */
+        float largest, total;
+};
+
+struct work {                 /* a thread's scratch */
+        float *keys;          /* [width][CELLS] */
+        float *values;        /* [CELLS][width] */
+        const uint8_t *cells; /* the values of a block: those, or, where few pairs look at them, the cache itself */
+        size_t cell_bytes;
+        uint32_t dtype, count; /* of the cells */
+        float *weights;        /* [SIDE][CELLS] */
+        float *span, *all;     /* [pairs][width]: Σ weight · value of this span, and of the spans before */
+        struct sums *span_sums, *all_sums;
+};
+
+struct run { /* neighbouring rows of one sequence, the heads of one key head, spans [span, span_end) */
+        uint32_t row, rows, key_head, span, span_end;
+        int32_t sequence;
+};
+
+/* The first and last position that a row looks at; none: last < first. */
+static void range_of(const struct attention *a, uint32_t row, int64_t *ret_first, int64_t *ret_last)
+{
+        int64_t last = a->place[2 * (size_t)row], most = (int64_t)a->table->columns * CELLS - 1;
+
+        *ret_first = a->window && last >= a->window ? last - a->window + 1 : 0;
+        *ret_last = last < most ? last : most;
+}
+
+static uint32_t head_width(uint32_t size)
+{
+        return (uint32_t)round_up(size, LANES);
+}
+
+/* [width][CELLS], zeros behind the first `cells`. */
+static ALWAYS_INLINE void spread_transposed(const struct attention *a, const uint8_t *from,
+                const uint32_t dtype, uint32_t cells, float *to)
+{
+        for (uint32_t c = 0; c < a->width; c += LANES) {
+                for (uint32_t i = 0; i < CELLS; i += LANES) {
+                        floats m[LANES];
+
+                        UNROLL
+                        for (uint32_t j = 0; j < LANES; j++)
+                                m[j] = i + j < cells ? load_weights_left(dtype,
+                                                                       from + (i + j) * a->cell_bytes, c,
+                                                                       a->size)
+                                                     : zeros();
+                        transpose(m);
+                        UNROLL
+                        for (uint32_t j = 0; j < LANES; j++)
+                                store(to + (c + j) * CELLS + i, m[j]);
+                }
+        }
+}
+
+/* [cells][width] */
+static ALWAYS_INLINE void spread(const struct attention *a, const uint8_t *from, const uint32_t dtype,
+                uint32_t cells, float *to)
+{
+        for (uint32_t i = 0; i < cells; i++)
+                for (uint32_t c = 0; c < a->width; c += LANES)
+                        store(to + i * a->width + c,
+                                        load_weights_left(dtype, from + i * a->cell_bytes, c, a->size));
+}
+
+static ALWAYS_INLINE void spread_block(const struct attention *a, const uint8_t *keys, const uint32_t dtype,
+                uint32_t cells, bool few, struct work *work)
+{
+        spread_transposed(a, keys, dtype, cells, work->keys);
+        if (!few)
+                spread(a, work->cells, dtype, cells, work->values);
+}
+
+/* The first `cells` cells of a block as floats. */
+static void load_block(const struct attention *a, uint32_t block, const struct run *run, uint32_t cells,
+                struct work *work)
+{
+        size_t offset = (size_t)block * CELLS * a->cell_bytes + run->key_head * a->head_bytes;
+        const uint8_t *keys = (const uint8_t *)a->keys->data + offset;
+        bool few = run->rows * a->group <= SIDE && a->size == a->width;
+
+        work->cells = (const uint8_t *)a->values->data + offset;
+        work->cell_bytes = a->cell_bytes;
+        work->dtype = a->keys->dtype;
+        work->count = cells;
+        switch (a->keys->dtype) {
+        case QVF_F16: spread_block(a, keys, QVF_F16, cells, few, work); break;
+        case QVF_Q8_0: spread_block(a, keys, QVF_Q8_0, cells, few, work); break;
+        default: spread_block(a, keys, QVF_F32, cells, few, work); break;
+        }
+        if (few)
+                return;
+        work->cells = (const uint8_t *)work->values;
+        work->cell_bytes = a->width * sizeof(float);
+        work->dtype = QVF_F32;
+}
+
+static uint32_t block_of(const struct attention *a, const struct run *run, int64_t position)
+{
+        return cell_block(a->table, a->keys, run->sequence, (int32_t)position);
+}
+
+static void fetch_block(const struct attention *a, uint32_t block, uint32_t key_head)
+{
+        size_t offset = (size_t)block * CELLS * a->cell_bytes + key_head * a->head_bytes;
+
+        for (uint32_t i = 0; i < CELLS; i++, offset += a->cell_bytes) {
+                for (size_t line = 0; line < a->head_bytes + LINE - 1; line += LINE) {
+                        fetch((const char *)a->keys->data + offset + line);
+                        fetch((const char *)a->values->data + offset + line);
+                }
+        }
+}
+
+/* scores[i · BLOCK …] (+)= q[i] · key of each cell, over every second column. */
+static ALWAYS_INLINE void score_columns(const struct attention *a, const float *const q[], const float *keys,
+                const unsigned odd, const unsigned P, floats scores[])
+{
+        floats acc[SIDE * BLOCK];
+
+        UNROLL
+        for (unsigned i = 0; i < P * BLOCK; i++)
+                acc[i] = zeros();
+        keys += odd * CELLS;
+        for (uint32_t c = odd; c < a->size; c += 2, keys += 2 * CELLS) {
+                UNROLL
+                for (unsigned v = 0; v < BLOCK; v++) {
+                        floats cells = load(keys + v * LANES);
+
+                        UNROLL
+                        for (unsigned i = 0; i < P; i++)
+                                acc[i * BLOCK + v] = fma_of(all(q[i][c]), cells, acc[i * BLOCK + v]);
+                }
+        }
+        UNROLL
+        for (unsigned i = 0; i < P * BLOCK; i++)
+                scores[i] = odd ? (scores[i] + acc[i]) * all(a->factor) : acc[i];
+}
+
+/* A pair's scores become weights; what it summed so far shrinks by what is returned. */
+static ALWAYS_INLINE float weigh(struct sums *sums, floats scores[BLOCK], uint32_t seen, float *weights)
+{
+        const ints lane = lane_numbers();
+        floats most = all(-INFINITY), total[BLOCK];
+        float top, base, shrink;
+
+        UNROLL
+        for (unsigned v = 0; v < BLOCK; v++) {
+                ints bits = (ints){ 0 } + (int32_t)(seen >> v * LANES);
+
+                if (seen != UINT32_MAX)
+                        scores[v] = choose((bits >> lane & 1) != 0, scores[v], all(-INFINITY));
+                most = larger(scores[v], most);
+        }
+        top = largest(most);
+        top = top > sums->largest ? top : sums->largest;
+        base = top > -INFINITY ? top : 0;
+        shrink = exponential(all(sums->largest - base))[0];
+        UNROLL
+        for (unsigned v = 0; v < BLOCK; v++) {
+                total[v] = exponential(scores[v] - all(base));
+                store(weights + v * LANES, total[v]);
+        }
+        UNROLL
+        for (unsigned apart = BLOCK / 2; apart > 0; apart /= 2)
+                for (unsigned v = 0; v < apart; v++)
+                        total[v] += total[v + apart];
+        sums->total = sums->total * shrink + fold(total[0]);
+        sums->largest = top;
+        return shrink;
+}
+
+/* sums[i][c …] = sums[i][c …] · shrink[i] + Σ_j weights[i][j] values[j][c …], V vectors of columns. */
+static ALWAYS_INLINE void gather(const struct work *work, float *const sums[], const float shrink[],
+                uint32_t c, const uint32_t dtype, const unsigned P, const unsigned V)
+{
+        floats acc[SIDE * WIDE];
+
+        UNROLL
+        for (unsigned i = 0; i < P * V; i++)
+                acc[i] = zeros();
+        for (uint32_t j = 0; j < work->count; j++) {
+                const uint8_t *cell = work->cells + j * work->cell_bytes;
+
+                UNROLL
+                for (unsigned v = 0; v < V; v++) {
+                        floats value = load_weights(dtype, cell, c + v * LANES);
+
+                        UNROLL
+                        for (unsigned i = 0; i < P; i++)
+                                acc[i * V + v] = fma_of(
+                                                all(work->weights[i * CELLS + j]), value, acc[i * V + v]);
+                }
+        }
+        UNROLL
+        for (unsigned i = 0; i < P * V; i++) { /* a block's sum on its own: short sums round less */
+                float *to = sums[i / V] + c + i % V * LANES;
+
+                store(to, fma_of(load(to), all(shrink[i / V]), acc[i]));
+        }
+}
+
+static ALWAYS_INLINE void gather_columns(const struct attention *a, const struct work *work,
+                float *const sums[], const float shrink[], const uint32_t dtype, const unsigned P)
+{
+        uint32_t c = 0;
+
+        for (; c + WIDE * LANES <= a->width; c += WIDE * LANES)
+                gather(work, sums, shrink, c, dtype, P, WIDE);
+        for (; c + WIDE / 2 * LANES <= a->width; c += WIDE / 2 * LANES)
+                gather(work, sums, shrink, c, dtype, P, WIDE / 2);
+        for (; c < a->width; c += LANES)
+                gather(work, sums, shrink, c, dtype, P, 1);
+}
+
+/* Functions of their own: inlined, they would have to share the registers with the constants of exponential(). */
+static __attribute__((noinline)) void gather_side(const struct attention *a, const struct work *work,
+                float *const sums[], const float shrink[])
+{
+        switch (work->dtype) {
+        case QVF_F16: gather_columns(a, work, sums, shrink, QVF_F16, SIDE); break;
+        case QVF_Q8_0: gather_columns(a, work, sums, shrink, QVF_Q8_0, SIDE); break;
+        default: gather_columns(a, work, sums, shrink, QVF_F32, SIDE); break;
+        }
+}
+
+static __attribute__((noinline)) void gather_one(const struct attention *a, const struct work *work,
+                float *const sums[], const float shrink[])
+{
+        switch (work->dtype) {
+        case QVF_F16: gather_columns(a, work, sums, shrink, QVF_F16, 1); break;
+        case QVF_Q8_0: gather_columns(a, work, sums, shrink, QVF_Q8_0, 1); break;
+        default: gather_columns(a, work, sums, shrink, QVF_F32, 1); break;
+        }
+}
+
+/* One block of cells, seen by P pairs from `pair` on; seen[i] has a bit for each cell. */
+static ALWAYS_INLINE void attend(const struct attention *a, const struct run *run, const struct work *work,
+                uint32_t pair, const uint32_t seen[], const unsigned P)
+{
+        const float *q[SIDE];
+        float *sums[SIDE], shrink[SIDE];
+        floats scores[SIDE * BLOCK];
+
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                uint32_t row = run->row + (pair + i) / a->group;
+                uint32_t head = run->key_head * a->group + (pair + i) % a->group;
+
+                q[i] = a->q + (size_t)row * a->columns + (size_t)head * a->size;
+                sums[i] = work->span + (size_t)(pair + i) * a->width;
+        }
+        score_columns(a, q, work->keys, 0, P, scores);
+        score_columns(a, q, work->keys, 1, P, scores);
+        UNROLL
+        for (unsigned i = 0; i < P; i++)
+                shrink[i] = weigh(&work->span_sums[pair + i], scores + i * BLOCK, seen[i],
+                                work->weights + i * CELLS);
+        if (P == SIDE)
+                gather_side(a, work, sums, shrink);
+        else
+                gather_one(a, work, sums, shrink);
+}
+
+/* Which cells of the block of positions from `position` on a row looks at, one bit each. */
+static uint32_t cells_seen(const struct attention *a, uint32_t row, int64_t position)
+{
+        int64_t first, last;
+
+        range_of(a, row, &first, &last);
+        if (last < position || first >= position + (int64_t)CELLS)
+                return 0;
+        return (first > position ? UINT32_MAX << (first - position) : UINT32_MAX) &
+               (last < position + (int64_t)CELLS - 1 ? UINT32_MAX >> (position + CELLS - 1 - last)
+                                                     : UINT32_MAX);
+}
+
+static void attend_block(
+                const struct attention *a, const struct run *run, const struct work *work, int64_t position)
+{
+        uint32_t pairs = run->rows * a->group;
+
+        for (uint32_t pair = 0; pair < pairs; pair += SIDE) {
+                uint32_t count = pairs - pair < SIDE ? pairs - pair : SIDE, seen[SIDE], seeing = 0;
+
+                for (uint32_t i = 0; i < count; i++) {
+                        seen[i] = cells_seen(a, run->row + (pair + i) / a->group, position);
+                        seeing += seen[i] != 0;
+                }
+                if (seeing == SIDE) {
+                        attend(a, run, work, pair, seen, SIDE);
+                        continue;
+                }
+                for (uint32_t i = 0; i < count; i++)
+                        if (seen[i])
+                                attend(a, run, work, pair + i, seen + i, 1);
+        }
+}
+
+/* `into` takes up `from`. */
+static void merge(struct sums *into, float *into_sums, const struct sums *from, const float *from_sums,
+                uint32_t width)
+{
+        float most = into->largest > from->largest ? into->largest : from->largest;
+        floats keep, take;
+
+        if (from->total == 0)
+                return;
+        keep = exponential(all(into->largest - most));
+        take = exponential(all(from->largest - most));
+        into->total = into->total * keep[0] + from->total * take[0];
+        into->largest = most;
+        for (uint32_t c = 0; c < width; c += LANES)
+                store(into_sums + c, fma_of(load(into_sums + c), keep, load(from_sums + c) * take));
+}
+
+static void clear(struct sums *sums, float *numbers, uint32_t pairs, uint32_t width)
+{
+        for (uint32_t i = 0; i < pairs; i++)
+                sums[i] = (struct sums){ .largest = -INFINITY };
+        memset(numbers, 0, (size_t)pairs * width * sizeof(*numbers));
+}
+
+/* One span of a run, into span and span_sums. */
+static void attend_span(const struct attention *a, const struct run *run, struct work *work, uint32_t span)
+{
+        int64_t first = INT64_MAX, last = -1, position = (int64_t)span * SPAN, end;
+
+        for (uint32_t r = run->row; r < run->row + run->rows; r++) {
+                int64_t row_first, row_last;
+
+                range_of(a, r, &row_first, &row_last);
+                first = row_first < first ? row_first : first;
+                last = row_last > last ? row_last : last;
+        }
+        end = last + 1 < position + SPAN ? last + 1 : position + SPAN;
+        position = first / CELLS * CELLS > position ? first / CELLS * CELLS : position;
+        clear(work->span_sums, work->span, run->rows * a->group, a->width);
+        for (; position < end; position += CELLS) {
+                uint32_t block = block_of(a, run, position), next = NO_BLOCK;
+
+                if (position + CELLS < end)
+                        next = block_of(a, run, position + CELLS);
+                if (next != NO_BLOCK && run->rows <= 2)
+                        fetch_block(a, next, run->key_head);
+                if (block == NO_BLOCK)
+                        continue;
+                load_block(a, block, run, end - position < CELLS ? (uint32_t)(end - position) : CELLS, work);
+                attend_block(a, run, work, position);
+        }
+}
+
+static void finish(const struct attention *a, uint32_t row, uint32_t head, const struct sums *sums,
+                const float *numbers)
+{
+        float *y = a->y + (size_t)row * a->columns + (size_t)head * a->size;
+
+        for (uint32_t c = 0; c < a->size; c += LANES)
+                store_left(y + c, a->size - c, c + LANES <= a->size,
+                                sums->total > 0 ? load(numbers + c) / all(sums->total) : zeros());
+}
+
+static uint32_t span_count(const struct attention *a, uint32_t row, uint32_t rows)
+{
+        int64_t first, last, most = -1;
+
+        for (uint32_t r = row; r < row + rows; r++) {
+                range_of(a, r, &first, &last);
+                most = last > most ? last : most;
+        }
+        return (uint32_t)((most + SPAN) / SPAN);
+}
+
+static void attend_run(const struct attention *a, struct run *run, struct work *work)
+{
+        uint32_t pairs = run->rows * a->group, spans = span_count(a, run->row, run->rows);
+
+        clear(work->all_sums, work->all, pairs, a->width);
+        for (uint32_t span = 0; span < spans; span++) {
+                attend_span(a, run, work, span);
+                for (uint32_t i = 0; i < pairs; i++)
+                        merge(&work->all_sums[i], work->all + (size_t)i * a->width, &work->span_sums[i],
+                                        work->span + (size_t)i * a->width, a->width);
+        }
+        for (uint32_t i = 0; i < pairs; i++)
+                finish(a, run->row + i / a->group, run->key_head * a->group + i % a->group,
+                                &work->all_sums[i], work->all + (size_t)i * a->width);
+}
+
+static uint32_t task_rows(const struct attention *a)
+{
+        return a->group < PAIRS ? PAIRS / a->group : 1;
+}
+
+static size_t work_bytes(uint32_t size, uint32_t group) /* of one thread */
+{
+        size_t pairs = group > PAIRS ? group : PAIRS, width = head_width(size);
+
+        return 2 * width * CELLS * sizeof(float) + SIDE * CELLS * sizeof(float) +
+               2 * pairs * width * sizeof(float) + round_up(2 * pairs * sizeof(struct sums), LINE);
+}
+
+static struct work work_of(const struct cpu_call *call, const struct attention *a)
+{
+        size_t pairs = a->group > PAIRS ? a->group : PAIRS;
+        struct work work = { .keys = (float *)((char *)call->scratch +
+                                               call->thread * work_bytes(a->size, a->group)) };
+
+        work.values = work.keys + a->width * CELLS;
+        work.weights = work.values + a->width * CELLS;
+        work.span = work.weights + SIDE * CELLS;
+        work.all = work.span + pairs * a->width;
+        work.span_sums = (struct sums *)(work.all + pairs * a->width);
+        work.all_sums = work.span_sums + pairs;
+        return work;
+}
+
+static int32_t sequence_of(const struct attention *a, uint32_t row)
+{
+        return a->place[2 * (size_t)row + 1];
+}
+
+/* Rows in tiles, each with all heads of one key head. */
+static void share_rows(const struct cpu_call *call, const struct attention *a, struct work *work)
+{
+        uint32_t tile = task_rows(a), tiles = (a->rows + tile - 1) / tile;
+
+        for (uint32_t task = cpu_next(call); task < tiles * a->key_heads; task = cpu_next(call)) {
+                uint32_t row = task / a->key_heads * tile, end = row + tile < a->rows ? row + tile : a->rows;
+
+                while (row < end) {
+                        struct run run = { .row = row, .rows = 1, .key_head = task % a->key_heads };
+
+                        run.sequence = sequence_of(a, row);
+                        while (row + run.rows < end && sequence_of(a, row + run.rows) == run.sequence)
+                                run.rows++;
+                        attend_run(a, &run, work);
+                        row += run.rows;
+                        cpu_pause_point(call);
+                }
+        }
+}
+
+static struct attention attention_of(const struct cpu_call *call)
+{
+        const struct cpu_operand *o = call->operand;
+        uint32_t size = (uint32_t)call->op->i[0], key_heads = o[2].columns / size;
+
+        return (struct attention){
+                .y = o[0].data,
+                .q = o[1].data,
+                .keys = &o[2],
+                .values = &o[3],
+                .place = o[4].data,
+                .table = &o[5],
+                .rows = call->rows,
+                .columns = o[1].columns,
+                .size = size,
+                .width = head_width(size),
+                .group = o[1].columns / size / key_heads,
+                .key_heads = key_heads,
+                .window = call->op->i[1] > 0 ? (uint32_t)call->op->i[1] : 0,
+                .cell_bytes = dense_row_bytes(o[2].dtype, o[2].columns),
+                .head_bytes = dense_row_bytes(o[2].dtype, size),
+                .factor = call->op->f[0],
+        };
+}
+
+/* The sums of a span of a row and head, kept for the merge: their numbers, then struct sums in a line of its own. */
+static float *part_of(const struct attention *a, float *parts, uint32_t spans, uint32_t row, uint32_t head,
+                uint32_t span)
+{
+        return parts + (((size_t)row * (a->columns / a->size) + head) * spans + span) * (a->width + LANES);
+}
+
+/* Few rows, long pasts: rows, key heads and spans are shared out, then rows and heads for the merge. */
+static void share_spans(
+                const struct cpu_call *call, const struct attention *a, struct work *work, uint32_t spans)
+{
+        float *parts = (float *)((char *)call->scratch + call->n_threads * work_bytes(a->size, a->group));
+        uint32_t heads = a->columns / a->size, begin, end;
+
+        for (uint32_t task = cpu_next(call); task < a->rows * a->key_heads * spans; task = cpu_next(call)) {
+                struct run run = { .row = task / spans / a->key_heads, .rows = 1 };
+                uint32_t span = task % spans;
+
+                run.key_head = task / spans % a->key_heads;
+                run.sequence = a->place[2 * (size_t)run.row + 1];
+                attend_span(a, &run, work, span);
+                for (uint32_t i = 0; i < a->group; i++) {
+                        float *part = part_of(a, parts, spans, run.row, run.key_head * a->group + i, span);
+
+                        memcpy(part, work->span + (size_t)i * a->width, a->width * sizeof(*part));
+                        memcpy(part + a->width, &work->span_sums[i], sizeof(struct sums));
+                }
+                cpu_pause_point(call);
+        }
+        cpu_barrier(call);
+        cpu_share(call, a->rows * heads, 1, &begin, &end);
+        for (uint32_t task = begin; task < end; task++) {
+                clear(work->all_sums, work->all, 1, a->width);
+                for (uint32_t span = 0; span < spans; span++) {
+                        const float *part = part_of(a, parts, spans, task / heads, task % heads, span);
+
+                        merge(work->all_sums, work->all, (const struct sums *)(part + a->width), part,
+                                        a->width);
+                }
+                finish(a, task / heads, task % heads, work->all_sums, work->all);
+        }
+}
+
+void LEVEL(attention)(const struct cpu_call *call)
+{
+        struct attention a = attention_of(call);
+        struct work work = work_of(call, &a);
+        uint32_t spans = span_count(&a, 0, a.rows);
+
+        if (a.rows <= SPLIT_ROWS && spans > 1)
+                share_spans(call, &a, &work, spans);
+        else
+                share_rows(call, &a, &work);
+}
+
+size_t LEVEL(attention_scratch)(
+                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
+{
+        uint32_t size = (uint32_t)op->i[0], heads = operands[1].columns / size;
+        uint32_t group = heads / (operands[2].columns / size);
+        size_t rows = operands[1].rows < SPLIT_ROWS ? operands[1].rows : SPLIT_ROWS;
+        size_t spans = ((size_t)operands[5].columns * CELLS + SPAN - 1) / SPAN;
+        size_t parts = spans > 1 ? rows * heads * spans * (head_width(size) + LANES) * sizeof(float) : 0;
+
+        return n_threads * work_bytes(size, group) + parts;
+}
+
+bool LEVEL(attention_supports)(const struct qvf_op *op, const struct cpu_operand *operands)
+{
+        uint32_t dtype = operands[2].dtype, size = (uint32_t)op->i[0];
+
+        if (size == 0 || size > HEAD_MOST || size % 2 != 0 || operands[3].dtype != dtype ||
+                        operands[3].columns != operands[2].columns)
+                return false;
+        return dtype == QVF_F32 || dtype == QVF_F16 || (dtype == QVF_Q8_0 && size % 32 == 0);
+}
