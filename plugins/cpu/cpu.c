@@ -69,11 +69,12 @@ static int probe(const struct qvf_host *host, struct qvf_device_info *infos, uin
         if (!find_line("/proc/cpuinfo", "model name", info.name, sizeof(info.name)))
                 read_first_line("/proc/device-tree/model", info.name, sizeof(info.name));
         snprintf(info.driver, sizeof(info.driver), "qvf " QVF_VERSION);
-        while (levels-- > 0) {
+        for (unsigned i = cpu_level_count(); i-- > 0;) {
                 size_t length = strlen(info.driver);
 
-                snprintf(info.driver + length, sizeof(info.driver) - length, " %s",
-                                cpu_levels[levels]->name);
+                if (!(levels & 1u << i))
+                        continue;
+                snprintf(info.driver + length, sizeof(info.driver) - length, " %s", cpu_levels[i]->name);
         }
         if (find_line("/proc/meminfo", "MemAvailable", text, sizeof(text)))
                 info.memory_free_bytes = strtoull(text, NULL, 10) * 1024; /* of kB */

@@ -15,7 +15,7 @@ struct qvf_device {
         unsigned n_threads;
         bool spare_cpus; /* there are more CPUs than threads: a waiting host may spin */
         bool crowded;    /* there are more threads than CPUs: a waiting thread sleeps at once */
-        unsigned levels; /* how many of cpu_levels[], from the lowest, may be used */
+        unsigned levels; /* which of cpu_levels[] may be used, one bit each */
         int event_fd;
 
         /* Guards what follows, and the states of the programs. Held for moments only. */
@@ -66,8 +66,9 @@ struct qvf_program {
 /* The levels of this build, the lowest first. */
 extern const struct cpu_level *const cpu_levels[];
 unsigned cpu_level_count(void);
-/* How many of them, from the lowest, this CPU has and QVF_CPU_LEVEL allows. */
+/* Those that this CPU has and QVF_CPU_LEVEL allows, a bit each; plain is always among them. */
 unsigned cpu_level_allowed(const struct qvf_host *host);
+const char *cpu_level_highest(unsigned levels); /* its name */
 const struct cpu_kernel *cpu_level_find(
                 unsigned levels, const struct qvf_op *op, const struct cpu_operand *operands);
 

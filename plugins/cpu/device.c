@@ -44,7 +44,7 @@ int cpu_device_open(const struct qvf_host *host, uint32_t index, const struct qv
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
         pthread_cond_init(&device->changed, &attributes);
         pthread_condattr_destroy(&attributes);
-        cpu_log(host, 3, "cpu: %u threads, kernels up to %s", threads, cpu_levels[device->levels - 1]->name);
+        cpu_log(host, 3, "cpu: %u threads, kernels up to %s", threads, cpu_level_highest(device->levels));
         *ret_device = device;
         return 0;
 }

@@ -9,6 +9,9 @@
 #ifdef QVF_CPU_HAVE_AVX2
 extern const struct cpu_level cpu_level_avx2;
 #endif
+#ifdef QVF_CPU_HAVE_AVXVNNI
+extern const struct cpu_level cpu_level_avxvnni;
+#endif
 #ifdef QVF_CPU_HAVE_AVX512
 extern const struct cpu_level cpu_level_avx512;
 #endif
@@ -23,6 +26,9 @@ const struct cpu_level *const cpu_levels[] = {
         &cpu_level_plain,
 #ifdef QVF_CPU_HAVE_AVX2
         &cpu_level_avx2,
+#endif
+#ifdef QVF_CPU_HAVE_AVXVNNI
+        &cpu_level_avxvnni,
 #endif
 #ifdef QVF_CPU_HAVE_AVX512
         &cpu_level_avx512,
@@ -40,33 +46,52 @@ unsigned cpu_level_count(void)
         return QVF_ARRAY_LENGTH(cpu_levels);
 }
 
+/* A CPU may have a level and lack one below it: AVX-512 came before AVX-VNNI. */
+static unsigned available_levels(void)
+{
+        unsigned levels = 0;
+
+        for (unsigned i = 0; i < cpu_level_count(); i++)
+                if (cpu_levels[i]->available())
+                        levels |= 1u << i;
+        return levels;
+}
+
 unsigned cpu_level_allowed(const struct qvf_host *host)
 {
         const char *wanted = secure_getenv("QVF_CPU_LEVEL");
-        unsigned count = 1;
+        unsigned levels = available_levels();
 
-        while (count < cpu_level_count() && cpu_levels[count]->available())
-                count++;
         if (!wanted)
-                return count;
+                return levels;
         for (unsigned i = 0; i < cpu_level_count(); i++) {
                 if (strcmp(cpu_levels[i]->name, wanted) != 0)
                         continue;
-                if (i >= count)
+                if (!(levels & 1u << i))
                         cpu_log(host, 1, "cpu: QVF_CPU_LEVEL=%s is more than this CPU has", wanted);
-                return i < count ? i + 1 : count;
+                return levels & ((2u << i) - 1);
         }
         cpu_log(host, 1, "cpu: QVF_CPU_LEVEL=%s is no level of this build", wanted);
-        return count;
+        return levels;
+}
+
+const char *cpu_level_highest(unsigned levels)
+{
+        unsigned highest = 0;
+
+        for (unsigned i = 0; i < cpu_level_count(); i++)
+                highest = levels & 1u << i ? i : highest;
+        return cpu_levels[highest]->name;
 }
 
 const struct cpu_kernel *cpu_level_find(
                 unsigned levels, const struct qvf_op *op, const struct cpu_operand *operands)
 {
-        for (unsigned i = levels; i-- > 1;) {
+        for (unsigned i = cpu_level_count(); i-- > 1;) {
                 const struct cpu_level_entry *entry = &cpu_levels[i]->entries[op->kind];
 
-                if (entry->kernel.run && (!entry->supports || entry->supports(op, operands)))
+                if ((levels & 1u << i) && entry->kernel.run &&
+                                (!entry->supports || entry->supports(op, operands)))
                         return &entry->kernel;
         }
         return &cpu_level_plain.entries[op->kind].kernel;

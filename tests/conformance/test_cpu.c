@@ -19,6 +19,7 @@ static const struct {
 } levels[] = {
         { "plain", CPU_PLUGIN },
         { "avx2", CPU_PLUGIN },
+        { "avxvnni", CPU_PLUGIN },
         { "avx512", CPU_PLUGIN },
         { "amx", CPU_PLUGIN },
         { "amx", "tests/amx-model/cpu.so" }, /* the matrix unit in plain C */

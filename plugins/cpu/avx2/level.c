@@ -22,6 +22,7 @@ const struct cpu_level cpu_level_avx2 = {
         .name = "avx2",
         .available = available,
         .entries = {
+                [QVF_OP_COPY] = KERNEL_IF(copy),
                 [QVF_OP_EMBED] = KERNEL_IF(embed),
                 [QVF_OP_KV_STORE] = KERNEL_IF(kv_store),
                 [QVF_OP_ADD] = KERNEL(add),

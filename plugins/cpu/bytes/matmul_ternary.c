@@ -290,26 +290,13 @@ static ALWAYS_INLINE void store_sums(
         store_left(y, left, left >= LANES, t->last ? scaled(p, row, sums - t->q_sums[row]) : (floats)sums);
 }
 
-static ALWAYS_INLINE void run_tile(const struct product *p, const struct tile *t, const unsigned R)
+static void run_tile(const struct product *p, const struct tile *t, uint32_t rows)
 {
         ints sums[2 * TILE_ROWS];
 
-        multiply_tile(t->panel, t->q, t->groups, R, sums);
-        UNROLL
-        for (unsigned i = 0; i < 2 * R; i++)
+        multiply_tile(t->panel, t->q, t->groups, rows, sums);
+        for (uint32_t i = 0; i < 2 * rows; i++)
                 store_sums(p, t, t->first_row + i / 2, i % 2 * LANES, sums[i]);
-}
-
-static void run_any_tile(const struct product *p, const struct tile *t, uint32_t rows)
-{
-        switch (rows) {
-        case 1: run_tile(p, t, 1); break;
-        case 2: run_tile(p, t, 2); break;
-        case 3: run_tile(p, t, 3); break;
-        case 4: run_tile(p, t, 4); break;
-        case 5: run_tile(p, t, 5); break;
-        default: run_tile(p, t, 6); break;
-        }
 }
 
 /* Blocks [begin, begin + blocks) of the outputs of a panel, for all rows of q. */
@@ -347,7 +334,7 @@ static void run_panel(const struct product *p, uint8_t *panel, const int8_t *pac
                                 .last = begin + blocks == p->blocks,
                         };
 
-                        run_any_tile(p, &t, rows);
+                        run_tile(p, &t, rows);
                 }
         }
 }

@@ -222,24 +222,14 @@ static ALWAYS_INLINE void store_sums(const struct product *p, const struct tile 
         store_left(dx, count, count == LANES, sum);
 }
 
-static ALWAYS_INLINE void run_tile(const struct product *p, const struct tile *t, const unsigned R)
+static void run_tile(const struct product *p, const struct tile *t, uint32_t rows)
 {
         ints sums[2 * TILE_ROWS];
 
-        multiply_tile(t->panel, t->packed, t->steps, 2 * R, sums);
-        UNROLL
-        for (unsigned i = 0; i < R; i++) {
+        multiply_tile(t->panel, t->packed, t->steps, 2 * rows, sums);
+        for (uint32_t i = 0; i < rows; i++) {
                 store_sums(p, t, t->first_row + i, t->column, sums[4 * i], sums[4 * i + 2]);
                 store_sums(p, t, t->first_row + i, t->column + LANES, sums[4 * i + 1], sums[4 * i + 3]);
-        }
-}
-
-static void run_any_tile(const struct product *p, const struct tile *t, uint32_t rows)
-{
-        switch (rows) {
-        case 1: run_tile(p, t, 1); break;
-        case 2: run_tile(p, t, 2); break;
-        default: run_tile(p, t, 3); break;
         }
 }
 
@@ -264,7 +254,7 @@ static void run_slice(const struct product *p, uint32_t c, uint32_t n, uint32_t 
                                 .last = n + depth == p->packed_row,
                         };
 
-                        run_any_tile(p, &t, rows);
+                        run_tile(p, &t, rows);
                 }
         }
 }

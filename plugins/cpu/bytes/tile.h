@@ -10,6 +10,15 @@
 #define STEP_BYTES (2 * BYTES) /* of a panel: four codes for each lane */
 #define SIXTEENS 32u /* steps before sums leave 16 bits: 32 · 2 · 2 · 127 < 32768, also with a code 3 */
 
+#ifdef __AVXVNNI__
+/* sum += Σ of four neighbours' products in each lane. gcc 12 moves the sums of a tile between registers and memory in
+ * each step where it sees the instruction by its intrinsic. */
+static ALWAYS_INLINE void add_fours(ints *sum, bytes codes, bytes q)
+{
+        __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(*sum) : "x"(codes), "x"(q));
+}
+#endif
+
 /* Products of a block that are added up: with 16-bit sums for as long as they fit. */
 struct some_sums {
 #ifdef __AVXVNNI__
@@ -32,7 +41,7 @@ static ALWAYS_INLINE struct some_sums some_begin(ints acc)
 static ALWAYS_INLINE void some_add(struct some_sums *some, bytes codes, bytes q)
 {
 #ifdef __AVXVNNI__
-        some->sum = (ints)_mm256_dpbusd_avx_epi32((__m256i)some->sum, (__m256i)codes, (__m256i)q);
+        add_fours(&some->sum, codes, q);
 #else
         some->sum += multiply_pairs(codes, q);
 #endif
@@ -57,31 +66,31 @@ static ALWAYS_INLINE ints add_products(bytes codes, bytes q, ints sum)
         return some_end(some, sum);
 }
 
-/* sums[2r + h] = Σ code · q of row r of the tile and lanes h · LANES … of the panel. q has 4 bytes of each row for
- * each step. */
+/* The loop of multiply_tile() for R rows. Where it shares a function with what becomes of the sums, gcc 12 moves them
+ * between registers and memory in each step. */
 #ifdef __AVXVNNI__
-static ALWAYS_INLINE void multiply_tile(
+static ALWAYS_INLINE void multiply_rows(
                 const uint8_t *panel, const int8_t *q, uint32_t steps, const unsigned R, ints sums[])
 {
-        __m256i acc[2 * TILE_ROWS];
+        ints acc[2 * TILE_ROWS];
 
         UNROLL
         for (unsigned i = 0; i < 2 * R; i++)
-                acc[i] = _mm256_setzero_si256();
+                acc[i] = (ints){ 0 };
         for (; steps > 0; steps--, panel += STEP_BYTES, q += 4 * R) {
-                __m256i low = (__m256i)load_codes(panel), high = (__m256i)load_codes(panel + BYTES);
+                bytes low = load_codes(panel), high = load_codes(panel + BYTES);
 
                 UNROLL
                 for (unsigned r = 0; r < R; r++) {
-                        __m256i partner = (__m256i)all_fours(q + 4 * r);
+                        bytes partner = all_fours(q + 4 * r);
 
-                        acc[2 * r] = _mm256_dpbusd_avx_epi32(acc[2 * r], low, partner);
-                        acc[2 * r + 1] = _mm256_dpbusd_avx_epi32(acc[2 * r + 1], high, partner);
+                        add_fours(&acc[2 * r], low, partner);
+                        add_fours(&acc[2 * r + 1], high, partner);
                 }
         }
         UNROLL
         for (unsigned i = 0; i < 2 * R; i++)
-                sums[i] = (ints)acc[i];
+                sums[i] = acc[i];
 }
 #else
 static ALWAYS_INLINE void multiply_some(
@@ -112,7 +121,7 @@ static ALWAYS_INLINE void multiply_some(
         __asm__("" : "+m"(*(ints(*)[2 * TILE_ROWS]) sums));
 }
 
-static ALWAYS_INLINE void multiply_tile(
+static ALWAYS_INLINE void multiply_rows(
                 const uint8_t *panel, const int8_t *q, uint32_t steps, const unsigned R, ints sums[])
 {
         UNROLL
@@ -128,5 +137,20 @@ static ALWAYS_INLINE void multiply_tile(
         }
 }
 #endif
+
+/* sums[2r + h] = Σ code · q of row r of the tile and lanes h · LANES … of the panel. q has 4 bytes of each of the
+ * 1 to TILE_ROWS rows for each step. */
+static __attribute__((noinline)) void multiply_tile(
+                const uint8_t *panel, const int8_t *q, uint32_t steps, uint32_t rows, ints sums[])
+{
+        switch (rows) {
+        case 1: multiply_rows(panel, q, steps, 1, sums); break;
+        case 2: multiply_rows(panel, q, steps, 2, sums); break;
+        case 3: multiply_rows(panel, q, steps, 3, sums); break;
+        case 4: multiply_rows(panel, q, steps, 4, sums); break;
+        case 5: multiply_rows(panel, q, steps, 5, sums); break;
+        default: multiply_rows(panel, q, steps, TILE_ROWS, sums); break;
+        }
+}
 
 #endif
