@@ -6,6 +6,9 @@
 #include "common/checked.h"
 #include "plugins/cpu/cpu.h"
 
+#ifdef QVF_CPU_HAVE_SSE
+extern const struct cpu_level cpu_level_sse;
+#endif
 #ifdef QVF_CPU_HAVE_AVX2
 extern const struct cpu_level cpu_level_avx2;
 #endif
@@ -24,6 +27,9 @@ extern const struct cpu_level cpu_level_neon;
 
 const struct cpu_level *const cpu_levels[] = {
         &cpu_level_plain,
+#ifdef QVF_CPU_HAVE_SSE
+        &cpu_level_sse,
+#endif
 #ifdef QVF_CPU_HAVE_AVX2
         &cpu_level_avx2,
 #endif

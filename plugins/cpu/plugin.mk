@@ -5,8 +5,9 @@ cpu_PLAIN_SOURCES := $(sort $(wildcard plugins/cpu/plain/*.c))
 $(eval $(call archive,$(BUILD)/libplain.a,$(call objects,$(cpu_PLAIN_SOURCES))))
 
 # Each folder plugins/cpu/<level> is compiled for that level only, and entered only where the CPU has it.
-cpu_LEVELS_x86_64 := avx2 avxvnni avx512 amx
+cpu_LEVELS_x86_64 := sse avx2 avxvnni avx512 amx
 cpu_LEVELS_aarch64 := neon
+cpu_FLAGS_sse := -mssse3 -msse4.1
 cpu_FLAGS_avx2 := -mavx2 -mfma -mf16c
 cpu_FLAGS_avxvnni := $(cpu_FLAGS_avx2) -mavxvnni
 cpu_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
@@ -19,8 +20,8 @@ LEVELS_ALL += $(foreach l,$(cpu_LEVELS),$(cpu_FLAGS_$(l)))
 
 # plugins/cpu/lanes (floats) and plugins/cpu/bytes are compiled once for each of these levels, into an archive: a level
 # takes what its table names.
-cpu_LANES := $(filter avx2 neon,$(cpu_LEVELS))
-cpu_BYTES := $(filter avx2 avxvnni,$(cpu_LEVELS))
+cpu_LANES := $(filter sse avx2 neon,$(cpu_LEVELS))
+cpu_BYTES := $(filter sse avx2 avxvnni,$(cpu_LEVELS))
 
 # $(call for_level,folder,level,sources)
 define for_level

@@ -18,6 +18,7 @@ static const struct {
         const char *name, *plugin;
 } levels[] = {
         { "plain", CPU_PLUGIN },
+        { "sse", CPU_PLUGIN },
         { "avx2", CPU_PLUGIN },
         { "avxvnni", CPU_PLUGIN },
         { "avx512", CPU_PLUGIN },

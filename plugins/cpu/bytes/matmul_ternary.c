@@ -47,11 +47,19 @@ static struct product product_of(const struct cpu_call *call)
  * would come to the other side of the ties of the next quantisation. */
 static ALWAYS_INLINE floats scaled(const struct product *p, uint32_t row, ints sums)
 {
-        double factor = (double)p->weight_scale * (double)p->scale[row];
-        float high = (float)factor, low = (float)(factor - (double)high);
         floats numbers = from_integers(sums);
+#if FUSED
+        float high = p->weight_scale * p->scale[row];
+        float low = __builtin_fmaf(p->weight_scale, p->scale[row], -high);
 
         return fma_of(numbers, all(high), numbers * all(low));
+#else
+        double factor = (double)p->weight_scale * (double)p->scale[row];
+        float each[LANES];
+
+        store(each, numbers);
+        return floats_of(load_doubles(each) * factor, load_doubles(each + LANES / 2) * factor);
+#endif
 }
 
 static int32_t sum_row(const int8_t *q, uint32_t columns)

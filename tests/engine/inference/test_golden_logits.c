@@ -73,8 +73,8 @@ static void check_model(const char *name, const char *file, const char *level)
         compute.backend->device_close(compute.device);
 }
 
-enum { LEVELS = 6 };
-static const char *const levels[LEVELS] = { "plain", "avx2", "avxvnni", "avx512", "amx-model", NULL };
+enum { LEVELS = 7 };
+static const char *const levels[LEVELS] = { "plain", "sse", "avx2", "avxvnni", "avx512", "amx-model", NULL };
 
 START_TEST(silu)
 {

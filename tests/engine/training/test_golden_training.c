@@ -165,8 +165,8 @@ static void check_curve(const char *name, const char *level)
 }
 
 static const char *const names[] = { "tiny-silu", "tiny-relu2" };
-enum { LEVELS = 6 };
-static const char *const levels[LEVELS] = { "plain", "avx2", "avxvnni", "avx512", "amx-model", NULL };
+enum { LEVELS = 7 };
+static const char *const levels[LEVELS] = { "plain", "sse", "avx2", "avxvnni", "avx512", "amx-model", NULL };
 
 START_TEST(gradients)
 {
