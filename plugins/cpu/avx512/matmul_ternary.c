@@ -315,22 +315,26 @@ static uint32_t tile_begin(const struct product *p, uint32_t tile)
         return (uint32_t)((uint64_t)p->rows * tile / tile_count(p->rows));
 }
 
-/* Lays q out as the tiles read it: for 4 columns at a time, their bytes of each row of the tile. */
+/* Lays q out as the tiles read it. */
 static void pack_rows(const struct cpu_call *call, const struct product *p, int8_t *packed, int32_t *q_sums)
 {
-        uint32_t begin, end;
+        uint32_t begin, end, columns = p->columns;
 
         cpu_share(call, tile_count(p->rows), 1, &begin, &end);
         for (uint32_t tile = begin; tile < end; tile++) {
                 uint32_t first = tile_begin(p, tile), rows = tile_begin(p, tile + 1) - first;
-                int8_t *out = packed + (size_t)first * p->columns;
+                const int8_t *q = p->q + (size_t)first * columns;
+                int8_t *out = packed + (size_t)first * columns;
 
-                for (uint32_t r = 0; r < rows; r++) {
-                        const int8_t *q = p->q + (size_t)(first + r) * p->columns;
+                for (uint32_t r = 0; r < rows; r++)
+                        q_sums[first + r] = sum_bytes(q + (size_t)r * columns, columns);
+                for (uint32_t k = 0; k < columns; k += LINE) {
+                        __m512i m[16];
 
-                        q_sums[first + r] = sum_bytes(q, p->columns);
-                        for (uint32_t k = 0; k < p->columns; k += 4)
-                                memcpy(out + (size_t)k * rows + 4 * r, q + k, 4);
+                        for (uint32_t i = 0; i < 16; i++)
+                                m[i] = i < rows ? _mm512_loadu_si512(q + (size_t)i * columns + k)
+                                                : _mm512_setzero_si512();
+                        store_packed(m, out + (size_t)k * rows, rows, 16, k + LINE == columns);
                 }
         }
 }

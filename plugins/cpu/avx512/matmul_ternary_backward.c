@@ -85,46 +85,82 @@ static uint32_t tile_begin(const struct product *p, uint32_t tile)
 static float largest_of(const float *x, uint32_t count)
 {
         __m512 largest = _mm512_setzero_ps(), nothing = _mm512_setzero_ps();
+        uint32_t i = 0;
 
-        for (uint32_t i = 0; i < count; i += LANES) {
-                __m512 v = load_floats(x + i, count - i, false);
+        for (; i + LANES <= count; i += LANES) {
+                __m512 v = _mm512_loadu_ps(x + i);
 
                 largest = _mm512_max_ps(_mm512_abs_ps(v), largest);
                 nothing = _mm512_fmadd_ps(v, _mm512_setzero_ps(), nothing); /* 0, or not a number */
         }
+        if (i < count) {
+                __m512 v = load_floats(x + i, count - i, false);
+
+                largest = _mm512_max_ps(_mm512_abs_ps(v), largest);
+                nothing = _mm512_fmadd_ps(v, _mm512_setzero_ps(), nothing);
+        }
         return _mm512_reduce_max_ps(largest) + _mm512_reduce_add_ps(nothing);
 }
 
-/* Row `slot` of a tile of `rows` rows of dy, which has 2 · rows rows of bytes. */
-static void pack_row(const struct product *p, const float *dy, int8_t *tile, uint32_t slot, uint32_t rows,
-                struct row *row)
+/* Numbers n to n + 63 of a row of dy, zeros behind its last: their bytes q and p. */
+static ALWAYS_INLINE void split(const float *dy, uint32_t left, __m512 factor, const bool whole, __m512i *ret_q,
+                __m512i *ret_p)
 {
-        float largest = largest_of(dy, p->outputs);
-        __m512 factor = _mm512_set1_ps(largest >= 1e-30f && largest <= 1e38f ? 127.0f / largest : 0);
-        __m512i q_sum = _mm512_setzero_si512(), p_sum = _mm512_setzero_si512();
+        __m128i q[4], rest[4];
 
-        for (uint32_t n = 0; n < p->packed_row; n += LANES) {
-                uint32_t left = n < p->outputs ? p->outputs - n : 0;
-                __m512 v = _mm512_mul_ps(load_floats(dy + n, left, false), factor);
-                __m512i q = _mm512_cvtps_epi32(v);
-                __m512i rest = _mm512_cvtps_epi32(_mm512_mul_ps(
-                                _mm512_sub_ps(v, _mm512_cvtepi32_ps(q)), _mm512_set1_ps(LOST)));
-                int32_t four[8];
+        UNROLL
+        for (uint32_t i = 0; i < 4; i++) {
+                uint32_t there = left > i * LANES ? left - i * LANES : 0;
+                __m512 v = _mm512_mul_ps(load_floats(dy + i * LANES, there, whole), factor);
+                __m512 nearest = _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 
-                q_sum = _mm512_add_epi32(q_sum, q);
-                p_sum = _mm512_add_epi32(p_sum, rest);
-                _mm_storeu_si128((__m128i *)four, _mm512_cvtsepi32_epi8(q));
-                _mm_storeu_si128((__m128i *)(four + 4), _mm512_cvtsepi32_epi8(rest));
-                for (uint32_t i = 0; i < 4; i++) {
-                        int8_t *to = tile + (size_t)(n + 4 * i) * 2 * rows;
-
-                        memcpy(to + 4 * slot, &four[i], 4);
-                        memcpy(to + 4 * (rows + slot), &four[4 + i], 4);
-                }
+                q[i] = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(v));
+                rest[i] = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(
+                                _mm512_mul_ps(_mm512_sub_ps(v, nearest), _mm512_set1_ps(LOST))));
         }
-        row->factor = p->scale * (largest / 127.0f);
-        row->q_sum = _mm512_reduce_add_epi32(q_sum);
-        row->p_sum = _mm512_reduce_add_epi32(p_sum);
+        *ret_q = join_bytes(q);
+        *ret_p = join_bytes(rest);
+}
+
+/* A tile of `rows` rows of dy becomes 2 · rows rows of bytes: first those of q, then those of p. */
+static void pack_tile(const struct product *p, uint32_t first, uint32_t rows)
+{
+        const __m512i ones = _mm512_set1_epi8(1);
+        const float *dy = p->dy + (size_t)first * p->outputs;
+        int8_t *to = p->packed + 2 * first * p->packed_row;
+        __m512i sums[2 * ROWS_EACH];
+        __m512 factor[ROWS_EACH];
+
+        for (uint32_t r = 0; r < rows; r++) {
+                float largest = largest_of(dy + (size_t)r * p->outputs, p->outputs);
+
+                factor[r] = _mm512_set1_ps(largest >= 1e-30f && largest <= 1e38f ? 127.0f / largest : 0);
+                p->row[first + r].factor = p->scale * (largest / 127.0f);
+                sums[r] = sums[rows + r] = _mm512_setzero_si512();
+        }
+        for (uint32_t n = 0; n < p->packed_row; n += LINE) {
+                uint32_t left = p->outputs > n ? p->outputs - n : 0, width = (uint32_t)p->packed_row - n;
+                __m512i m[16];
+
+                for (uint32_t r = 0; r < rows; r++) {
+                        const float *from = dy + (size_t)r * p->outputs + n;
+
+                        if (left >= LINE)
+                                split(from, left, factor[r], true, &m[r], &m[rows + r]);
+                        else
+                                split(from, left, factor[r], false, &m[r], &m[rows + r]);
+                        sums[r] = _mm512_dpbusd_epi32(sums[r], ones, m[r]);
+                        sums[rows + r] = _mm512_dpbusd_epi32(sums[rows + r], ones, m[rows + r]);
+                }
+                for (uint32_t r = 2 * rows; r < 16; r++)
+                        m[r] = _mm512_setzero_si512();
+                store_packed(m, to + (size_t)n * 2 * rows, 2 * rows, width < LINE ? width / 4 : 16,
+                                width <= LINE);
+        }
+        for (uint32_t r = 0; r < rows; r++) {
+                p->row[first + r].q_sum = _mm512_reduce_add_epi32(sums[r]);
+                p->row[first + r].p_sum = _mm512_reduce_add_epi32(sums[rows + r]);
+        }
 }
 
 static void pack(const struct cpu_call *call, const struct product *p)
@@ -132,13 +168,8 @@ static void pack(const struct cpu_call *call, const struct product *p)
         uint32_t begin, end;
 
         cpu_share(call, tile_count(p), 1, &begin, &end);
-        for (uint32_t tile = begin; tile < end; tile++) {
-                uint32_t first = tile_begin(p, tile), rows = tile_begin(p, tile + 1) - first;
-
-                for (uint32_t r = 0; r < rows; r++)
-                        pack_row(p, p->dy + (size_t)(first + r) * p->outputs,
-                                        p->packed + 2 * first * p->packed_row, r, rows, &p->row[first + r]);
-        }
+        for (uint32_t tile = begin; tile < end; tile++)
+                pack_tile(p, tile_begin(p, tile), tile_begin(p, tile + 1) - tile_begin(p, tile));
 }
 
 /* Rows [n, n + rows) of W, 64 columns: two panels of 32 columns, [row / 4][2 vectors]. */

@@ -139,6 +139,24 @@ static inline void unpack_weights(uint32_t dtype, const uint8_t *weights, size_t
         unpack_less(dtype, weights, row_bytes, rows, blocks, panel, step, 1);
 }
 
+/* Lays 64 columns of `rows` (at most 16) rows of bytes out as multiply_tile() reads them: for 4 columns at a time, their
+ * bytes of each row; of the 16 fours the first `fours`. Whole vectors are stored in rising order, so that what one
+ * writes too much the next writes over; in the last columns of a tile, which another thread's may follow, they are cut. */
+static ALWAYS_INLINE void store_packed(__m512i m[16], int8_t *to, uint32_t rows, uint32_t fours, bool last)
+{
+        transpose_dwords(m);
+        if (!last) {
+                UNROLL
+                for (unsigned j = 0; j < 16; j++)
+                        _mm512_storeu_si512(to + (size_t)j * 4 * rows, m[j]);
+                return;
+        }
+        UNROLL
+        for (unsigned j = 0; j < 16; j++)
+                if (j < fours)
+                        _mm512_mask_storeu_epi32(to + (size_t)j * 4 * rows, lanes_left(rows), m[j]);
+}
+
 /* acc[2r + h] += Σ code · q of row r of the tile and rows 16h … 16h + 15 of a panel of 32. */
 static ALWAYS_INLINE void multiply_tile(
                 const uint8_t *panel, const int8_t *q, uint32_t columns, const unsigned R, __m512i acc[])

@@ -89,6 +89,15 @@ static ALWAYS_INLINE void transpose_dwords(__m512i m[16])
         }
 }
 
+static ALWAYS_INLINE __m512i join_bytes(const __m128i part[4])
+{
+        __m512i all = _mm512_castsi128_si512(part[0]);
+
+        all = _mm512_inserti32x4(all, part[1], 1);
+        all = _mm512_inserti32x4(all, part[2], 2);
+        return _mm512_inserti32x4(all, part[3], 3);
+}
+
 /* The sums of the lanes of four vectors, each taken in this order: lanes 8 apart, then 4, 2 and 1. */
 static ALWAYS_INLINE __m128 sum_four(__m512 a, __m512 b, __m512 c, __m512 d)
 {
