@@ -16,8 +16,9 @@
 #include "plugins/cpu/avx512/math.h"
 
 #define CELLS QVF_KV_BLOCK
-#define SPAN 512u      /* positions; long enough for a merge to cost nothing */
-#define PAIRS 32u      /* (row, head) pairs of a task, that share one key head */
+#define SPAN 512u /* positions; long enough for a merge to cost nothing */
+#define PAIRS                                                                                               \
+        64u /* (row, head) pairs of a task, that share one key head: a block is made floats once for all */
 #define SIDE 4u        /* pairs side by side in registers */
 #define HEAD_MOST 256u /* largest head size */
 
@@ -38,12 +39,18 @@ struct sums { /* of the positions so far: weights are exp(score - largest) */
         float largest, total;
 };
 
+struct looker {              /* a pair that looks at the block at hand */
+        uint32_t pair, seen; /* seen: a bit for each cell */
+        float shrink;        /* by how much the block makes the sums before it shrink */
+};
+
 struct work {              /* a thread's scratch */
         float *keys;       /* [width][CELLS] */
         float *values;     /* [CELLS][width] */
-        float *weights;    /* [SIDE][CELLS] */
+        float *weights;    /* [lookers][CELLS]; scores first */
         float *span, *all; /* [pairs][width]: Σ weight · value of this span, and of the spans before */
         struct sums *span_sums, *all_sums;
+        struct looker *lookers;
 };
 
 struct run { /* neighbouring rows of one sequence, the heads of one key head, spans [span, span_end) */
@@ -186,36 +193,35 @@ static ALWAYS_INLINE void score(const struct attention *a, const float *const q[
         }
 }
 
-/* Scores become weights; shrink[i] is by how much the sums so far shrink. */
-static ALWAYS_INLINE void weigh(struct sums *sums, __m512 scores[], const uint32_t seen[], float *weights,
-                float shrink[], const unsigned P)
+/* Scores become weights, of P lookers. */
+static ALWAYS_INLINE void weigh(struct looker *look, struct sums *sums, float *weights, const unsigned P)
 {
         const __m512 nothing = _mm512_set1_ps(-INFINITY);
         __m512 most[SIDE] = { nothing, nothing, nothing, nothing };
         __m512 total[SIDE] = { _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
                 _mm512_setzero_ps() };
+        __m512 scores[2 * SIDE];
         float largest[SIDE], step[LANES], totals[SIDE];
 
         UNROLL
         for (unsigned i = 0; i < P; i++) {
-                scores[2 * i] = _mm512_mask_mov_ps(nothing, (__mmask16)seen[i], scores[2 * i]);
-                scores[2 * i + 1] =
-                                _mm512_mask_mov_ps(nothing, (__mmask16)(seen[i] >> 16), scores[2 * i + 1]);
+                scores[2 * i] = _mm512_mask_loadu_ps(nothing, (__mmask16)look[i].seen, weights + i * CELLS);
+                scores[2 * i + 1] = _mm512_mask_loadu_ps(
+                                nothing, (__mmask16)(look[i].seen >> 16), weights + i * CELLS + LANES);
                 most[i] = _mm512_max_ps(scores[2 * i], scores[2 * i + 1]);
         }
         _mm_storeu_ps(largest, max_four(most[0], most[1], most[2], most[3]));
         _mm512_storeu_ps(step, nothing);
         UNROLL
         for (unsigned i = 0; i < P; i++) {
+                float before = sums[look[i].pair].largest;
                 __m512 base;
 
-                largest[i] = largest[i] > sums[i].largest ? largest[i] : sums[i].largest;
+                largest[i] = largest[i] > before ? largest[i] : before;
                 base = _mm512_set1_ps(largest[i] > -INFINITY ? largest[i] : 0);
-                step[i] = sums[i].largest - _mm512_cvtss_f32(base);
-                scores[2 * i] = _mm512_sub_ps(scores[2 * i], base);
-                scores[2 * i + 1] = _mm512_sub_ps(scores[2 * i + 1], base);
-                scores[2 * i] = vector_exp(scores[2 * i]);
-                scores[2 * i + 1] = vector_exp(scores[2 * i + 1]);
+                step[i] = before - _mm512_cvtss_f32(base);
+                scores[2 * i] = vector_exp(_mm512_sub_ps(scores[2 * i], base));
+                scores[2 * i + 1] = vector_exp(_mm512_sub_ps(scores[2 * i + 1], base));
                 _mm512_store_ps(weights + i * CELLS, scores[2 * i]);
                 _mm512_store_ps(weights + i * CELLS + LANES, scores[2 * i + 1]);
                 total[i] = _mm512_add_ps(scores[2 * i], scores[2 * i + 1]);
@@ -224,16 +230,20 @@ static ALWAYS_INLINE void weigh(struct sums *sums, __m512 scores[], const uint32
         _mm_storeu_ps(totals, sum_four(total[0], total[1], total[2], total[3]));
         UNROLL
         for (unsigned i = 0; i < P; i++) {
-                shrink[i] = step[i];
-                sums[i].total = sums[i].total * step[i] + totals[i];
-                sums[i].largest = largest[i];
+                struct sums *all = &sums[look[i].pair];
+
+                look[i].shrink = step[i];
+                all->total = all->total * step[i] + totals[i];
+                all->largest = largest[i];
         }
 }
 
 /* sums[i][c …] = sums[i][c …] · shrink[i] + Σ_j weights[i][j] values[j][c …], V vectors of columns. */
-static ALWAYS_INLINE void gather(const struct attention *a, const struct work *work, float *const sums[],
-                const float shrink[], uint32_t c, const unsigned P, const unsigned V)
+static ALWAYS_INLINE void gather(const struct attention *a, const struct work *work, uint32_t first,
+                uint32_t c, const unsigned P, const unsigned V)
 {
+        const float *weights = work->weights + first * CELLS;
+        const struct looker *look = work->lookers + first;
         __m512 acc[SIDE * 4];
 
         UNROLL
@@ -245,7 +255,7 @@ static ALWAYS_INLINE void gather(const struct attention *a, const struct work *w
 
                 UNROLL
                 for (unsigned i = 0; i < P; i++)
-                        weight[i] = _mm512_set1_ps(work->weights[i * CELLS + j]);
+                        weight[i] = _mm512_set1_ps(weights[i * CELLS + j]);
                 UNROLL
                 for (unsigned v = 0; v < V; v++) {
                         __m512 value = _mm512_load_ps(values + v * LANES);
@@ -257,17 +267,19 @@ static ALWAYS_INLINE void gather(const struct attention *a, const struct work *w
         }
         UNROLL
         for (unsigned i = 0; i < P * V; i++) { /* a block's sum on its own: short sums round less */
-                float *to = sums[i / V] + c + i % V * LANES;
+                float *to = work->span + (size_t)look[i / V].pair * a->width + c + i % V * LANES;
 
-                _mm512_store_ps(to,
-                                _mm512_fmadd_ps(_mm512_load_ps(to), _mm512_set1_ps(shrink[i / V]), acc[i]));
+                _mm512_store_ps(to, _mm512_fmadd_ps(_mm512_load_ps(to), _mm512_set1_ps(look[i / V].shrink),
+                                                    acc[i]));
         }
 }
 
 /* The same for D half vectors, with the block summed in double. */
 static ALWAYS_INLINE void gather_precisely(const struct attention *a, const struct work *work,
-                float *const sums[], const float shrink[], uint32_t c, const unsigned P, const unsigned D)
+                uint32_t first, uint32_t c, const unsigned P, const unsigned D)
 {
+        const float *weights = work->weights + first * CELLS;
+        const struct looker *look = work->lookers + first;
         __m512d acc[SIDE * 4];
 
         UNROLL
@@ -279,7 +291,7 @@ static ALWAYS_INLINE void gather_precisely(const struct attention *a, const stru
 
                 UNROLL
                 for (unsigned i = 0; i < P; i++)
-                        weight[i] = _mm512_cvtps_pd(_mm256_set1_ps(work->weights[i * CELLS + j]));
+                        weight[i] = _mm512_cvtps_pd(_mm256_set1_ps(weights[i * CELLS + j]));
                 UNROLL
                 for (unsigned d = 0; d < D; d++) {
                         __m512d value = _mm512_cvtps_pd(_mm256_load_ps(values + d * LANES / 2));
@@ -291,17 +303,17 @@ static ALWAYS_INLINE void gather_precisely(const struct attention *a, const stru
         }
         UNROLL
         for (unsigned i = 0; i < P * D; i++) {
-                float *to = sums[i / D] + c + i % D * LANES / 2;
+                float *to = work->span + (size_t)look[i / D].pair * a->width + c + i % D * LANES / 2;
                 __m512d before = _mm512_cvtps_pd(_mm256_load_ps(to)),
-                        keep = _mm512_set1_pd((double)shrink[i / D]);
+                        keep = _mm512_set1_pd((double)look[i / D].shrink);
 
                 _mm256_store_ps(to, _mm512_cvtpd_ps(_mm512_fmadd_pd(before, keep, acc[i])));
         }
 }
 
 /* No single vector is left over where it can be avoided: it would wait for itself. */
-static ALWAYS_INLINE void gather_all(const struct attention *a, const struct work *work, float *const sums[],
-                const float shrink[], const unsigned P)
+static ALWAYS_INLINE void gather_all(
+                const struct attention *a, const struct work *work, uint32_t first, const unsigned P)
 {
         uint32_t c = 0;
 
@@ -311,73 +323,80 @@ static ALWAYS_INLINE void gather_all(const struct attention *a, const struct wor
                                                                                        : 4;
 
                 switch (now) {
-                case 1: gather(a, work, sums, shrink, c, P, 1); break;
-                case 2: gather(a, work, sums, shrink, c, P, 2); break;
-                case 3: gather(a, work, sums, shrink, c, P, 3); break;
-                default: gather(a, work, sums, shrink, c, P, 4); break;
+                case 1: gather(a, work, first, c, P, 1); break;
+                case 2: gather(a, work, first, c, P, 2); break;
+                case 3: gather(a, work, first, c, P, 3); break;
+                default: gather(a, work, first, c, P, 4); break;
                 }
                 c += now * LANES;
         }
 }
 
-static ALWAYS_INLINE void gather_all_precisely(const struct attention *a, const struct work *work,
-                float *const sums[], const float shrink[], const unsigned P)
+static ALWAYS_INLINE void gather_all_precisely(
+                const struct attention *a, const struct work *work, uint32_t first, const unsigned P)
 {
         uint32_t c = 0;
 
         for (; c + 2 * LANES <= a->width; c += 2 * LANES)
-                gather_precisely(a, work, sums, shrink, c, P, 4);
+                gather_precisely(a, work, first, c, P, 4);
         if (c < a->width)
-                gather_precisely(a, work, sums, shrink, c, P, 2);
+                gather_precisely(a, work, first, c, P, 2);
 }
 
 /* Functions of their own: inlined, they would have to share the registers with the constants of vector_exp(). In
  * training the sums are taken in double: in float, one result in the first layer of the golden model with ReLU² came
  * to the other side of a rounding tie of the quantisation, and that alone moved the gradients from 0.8 % to 1.04 %
  * off the reference. */
-static __attribute__((noinline)) void gather_side(const struct attention *a, const struct work *work,
-                float *const sums[], const float shrink[])
+static __attribute__((noinline)) void gather_side(
+                const struct attention *a, const struct work *work, uint32_t first)
 {
         if (!a->place)
-                gather_all_precisely(a, work, sums, shrink, SIDE);
+                gather_all_precisely(a, work, first, SIDE);
         else
-                gather_all(a, work, sums, shrink, SIDE);
+                gather_all(a, work, first, SIDE);
 }
 
-static __attribute__((noinline)) void gather_one(const struct attention *a, const struct work *work,
-                float *const sums[], const float shrink[])
+static __attribute__((noinline)) void gather_one(
+                const struct attention *a, const struct work *work, uint32_t first)
 {
         if (!a->place)
-                gather_all_precisely(a, work, sums, shrink, 1);
+                gather_all_precisely(a, work, first, 1);
         else
-                gather_all(a, work, sums, shrink, 1);
+                gather_all(a, work, first, 1);
 }
 
-/* One block of cells, seen by P pairs from `pair` on; seen[i] has a bit for each cell. */
-static ALWAYS_INLINE void attend(const struct attention *a, const struct run *run, const struct work *work,
-                uint32_t pair, const uint32_t seen[], const unsigned P)
+/* The scores of P lookers. */
+static ALWAYS_INLINE void score_lookers(const struct attention *a, const struct run *run,
+                const struct work *work, uint32_t first, const unsigned P)
 {
+        const __m512 factor = _mm512_set1_ps(a->factor);
         const float *q[SIDE];
-        float *sums[SIDE], shrink[SIDE];
         __m512 scores[2 * SIDE];
 
         UNROLL
         for (unsigned i = 0; i < P; i++) {
-                uint32_t row = run->row + (pair + i) / a->group;
-                uint32_t head = run->key_head * a->group + (pair + i) % a->group;
+                uint32_t pair = work->lookers[first + i].pair;
+                uint32_t row = run->row + pair / a->group;
+                uint32_t head = run->key_head * a->group + pair % a->group;
 
                 q[i] = a->q + (size_t)row * a->columns + (size_t)head * a->size;
-                sums[i] = work->span + (size_t)(pair + i) * a->width;
         }
         score(a, q, work->keys, P, scores);
         UNROLL
         for (unsigned i = 0; i < 2 * P; i++)
-                scores[i] = _mm512_mul_ps(scores[i], _mm512_set1_ps(a->factor));
-        weigh(&work->span_sums[pair], scores, seen, work->weights, shrink, P);
-        if (P == SIDE)
-                gather_side(a, work, sums, shrink);
-        else
-                gather_one(a, work, sums, shrink);
+                _mm512_store_ps(work->weights + first * CELLS + i * LANES, _mm512_mul_ps(scores[i], factor));
+}
+
+static __attribute__((noinline)) void score_side(
+                const struct attention *a, const struct run *run, const struct work *work, uint32_t first)
+{
+        score_lookers(a, run, work, first, SIDE);
+}
+
+static __attribute__((noinline)) void score_one(
+                const struct attention *a, const struct run *run, const struct work *work, uint32_t first)
+{
+        score_lookers(a, run, work, first, 1);
 }
 
 /* Which cells of the block of positions from `position` on a row looks at, one bit each. */
@@ -393,26 +412,40 @@ static inline uint32_t cells_seen(const struct attention *a, uint32_t row, int64
                                                      : UINT32_MAX);
 }
 
+/* The pairs of a run that look at a block; says how many they are. */
+static inline uint32_t find_lookers(
+                const struct attention *a, const struct run *run, const struct work *work, int64_t position)
+{
+        uint32_t count = 0;
+
+        for (uint32_t r = 0; r < run->rows; r++) {
+                uint32_t seen = cells_seen(a, run->row + r, position);
+
+                for (uint32_t i = 0; seen && i < a->group; i++)
+                        work->lookers[count++] = (struct looker){ .pair = r * a->group + i, .seen = seen };
+        }
+        return count;
+}
+
+/* One block of cells. All scores come first, then all weights, then all sums: a pair's weights are a long chain of
+ * latencies, which the next pairs' then hide. */
 static inline void attend_block(
                 const struct attention *a, const struct run *run, const struct work *work, int64_t position)
 {
-        uint32_t pairs = run->rows * a->group;
+        uint32_t count = find_lookers(a, run, work, position), sides = count / SIDE * SIDE;
 
-        for (uint32_t pair = 0; pair < pairs; pair += SIDE) {
-                uint32_t count = pairs - pair < SIDE ? pairs - pair : SIDE, seen[SIDE], seeing = 0;
-
-                for (uint32_t i = 0; i < count; i++) {
-                        seen[i] = cells_seen(a, run->row + (pair + i) / a->group, position);
-                        seeing += seen[i] != 0;
-                }
-                if (seeing == SIDE) {
-                        attend(a, run, work, pair, seen, SIDE);
-                        continue;
-                }
-                for (uint32_t i = 0; i < count; i++)
-                        if (seen[i])
-                                attend(a, run, work, pair + i, seen + i, 1);
-        }
+        for (uint32_t i = 0; i < sides; i += SIDE)
+                score_side(a, run, work, i);
+        for (uint32_t i = sides; i < count; i++)
+                score_one(a, run, work, i);
+        for (uint32_t i = 0; i < sides; i += SIDE)
+                weigh(work->lookers + i, work->span_sums, work->weights + i * CELLS, SIDE);
+        for (uint32_t i = sides; i < count; i++)
+                weigh(work->lookers + i, work->span_sums, work->weights + i * CELLS, 1);
+        for (uint32_t i = 0; i < sides; i += SIDE)
+                gather_side(a, work, i);
+        for (uint32_t i = sides; i < count; i++)
+                gather_one(a, work, i);
 }
 
 /* `into` takes up `from`. */
@@ -462,7 +495,7 @@ static inline void attend_span(
 
                 if (position + CELLS < end)
                         next = block_of(a, run, position + CELLS);
-                if (next != NO_BLOCK && run->rows <= 2)
+                if (next != NO_BLOCK)
                         fetch_block(a, next, run->key_head);
                 if (block == NO_BLOCK)
                         continue;
@@ -522,8 +555,9 @@ static inline size_t work_bytes(uint32_t size, uint32_t group) /* of one thread 
 {
         size_t pairs = group > PAIRS ? group : PAIRS, width = head_width(size);
 
-        return 2 * width * CELLS * sizeof(float) + SIDE * CELLS * sizeof(float) +
-               2 * pairs * width * sizeof(float) + round_up(2 * pairs * sizeof(struct sums), LINE);
+        return 2 * width * CELLS * sizeof(float) + pairs * CELLS * sizeof(float) +
+               2 * pairs * width * sizeof(float) + round_up(2 * pairs * sizeof(struct sums), LINE) +
+               round_up(pairs * sizeof(struct looker), LINE);
 }
 
 static inline struct work work_of(const struct cpu_call *call, const struct attention *a)
@@ -534,10 +568,12 @@ static inline struct work work_of(const struct cpu_call *call, const struct atte
 
         work.values = work.keys + a->width * CELLS;
         work.weights = work.values + a->width * CELLS;
-        work.span = work.weights + SIDE * CELLS;
+        work.span = work.weights + pairs * CELLS;
         work.all = work.span + pairs * a->width;
         work.span_sums = (struct sums *)(work.all + pairs * a->width);
         work.all_sums = work.span_sums + pairs;
+        work.lookers = (struct looker *)((char *)work.span_sums +
+                                         round_up(2 * pairs * sizeof(struct sums), LINE));
         return work;
 }
 

@@ -103,8 +103,8 @@ static float largest_of(const float *x, uint32_t count)
 }
 
 /* Numbers n to n + 63 of a row of dy, zeros behind its last: their bytes q and p. */
-static ALWAYS_INLINE void split(const float *dy, uint32_t left, __m512 factor, const bool whole, __m512i *ret_q,
-                __m512i *ret_p)
+static ALWAYS_INLINE void split(const float *dy, uint32_t left, __m512 factor, const bool whole,
+                __m512i *ret_q, __m512i *ret_p)
 {
         __m128i q[4], rest[4];
 
