@@ -81,6 +81,20 @@ static void pack_rows(const struct cpu_call *call, const struct part *part)
         cpu_barrier(call);
 }
 
+/* Fetches the numbers [c, c + columns) of the words [word, word + words) into L2: a thread reads W at many places at
+ * once, and by itself the hardware follows only a few of them. */
+static void fetch(const struct cpu_call *call, uint32_t word, uint32_t words, uint32_t c, uint32_t columns)
+{
+        const struct cpu_operand *w = &call->operand[W];
+        size_t row_bytes = dense_row_bytes(w->dtype, w->columns);
+        size_t begin = row_bytes * c / w->columns, bytes = row_bytes * columns / w->columns;
+
+        for (uint32_t i = 0; i < words && word + i < w->rows; i++)
+                for (size_t at = 0; at < bytes; at += LINE)
+                        _mm_prefetch((const char *)word_of(call, word + i) + begin + at, _MM_HINT_T1);
+}
+
+/* A panel of words; the next one is fetched meanwhile. */
 static void unpack(const struct cpu_call *call, uint32_t word, uint32_t words, float *panel)
 {
         const struct cpu_operand *w = &call->operand[W];
@@ -89,6 +103,8 @@ static void unpack(const struct cpu_call *call, uint32_t word, uint32_t words, f
                 for (uint32_t c = 0; c < w->columns; c += LANES) {
                         __m512i m[16];
 
+                        if (c % SLICE == 0)
+                                fetch(call, word + WORDS + half, LANES, c, SLICE);
                         for (uint32_t i = 0; i < 16; i++)
                                 m[i] = half + i < words ? _mm512_castps_si512(load_weights(w->dtype,
                                                                           word_of(call, word + half + i), c))
@@ -280,45 +296,48 @@ static void differentiate(const struct cpu_call *call, const struct part *part)
         cpu_barrier(call);
 }
 
-/* Columns [c, c + columns) of dx, at most SLICE. */
-static void add_slice(const struct cpu_call *call, const struct part *part, uint32_t c, uint32_t columns)
+/* Columns [c, c + columns) of dx, at most SLICE, from the words [n, n + words) of the part. */
+static void add_block(const struct cpu_call *call, const struct part *part, uint32_t n, uint32_t words,
+                uint32_t c, uint32_t columns)
 {
         const struct cpu_operand *w = &call->operand[W], *dx = &call->operand[DX];
-        float *block = part->panel;
+        struct outer o = {
+                .out = row_of(call, DX, part->row) + c,
+                .out_step = dx->columns,
+                .a = part->logits + n,
+                .a_row_step = part->step,
+                .a_step = 1,
+                .b = part->panel,
+                .b_step = SLICE,
+                .rows = part->rows,
+                .columns = columns,
+                .count = words,
+                .factor = 1,
+                .accumulate = part->word > 0 || n > 0,
+        };
 
-        for (uint32_t n = 0; n < part->words; n += BLOCK_WORDS) {
-                struct outer o = {
-                        .out = row_of(call, DX, part->row) + c,
-                        .out_step = dx->columns,
-                        .a = part->logits + n,
-                        .a_row_step = part->step,
-                        .a_step = 1,
-                        .b = block,
-                        .b_step = SLICE,
-                        .rows = part->rows,
-                        .columns = columns,
-                        .count = part->words - n < BLOCK_WORDS ? part->words - n : BLOCK_WORDS,
-                        .factor = 1,
-                        .accumulate = part->word > 0 || n > 0,
-                };
-
-                for (uint32_t i = 0; i < o.count; i++)
-                        for (uint32_t j = 0; j < columns; j += LANES)
-                                _mm512_store_ps(block + i * SLICE + j,
-                                                load_weights(w->dtype, word_of(call, part->word + n + i),
-                                                                c + j));
-                outer_product(&o);
-                cpu_pause_point(call);
+        for (uint32_t i = 0; i < words; i++) {
+                fetch(call, part->word + n + BLOCK_WORDS + i, 1, c, columns);
+                for (uint32_t j = 0; j < columns; j += LANES)
+                        _mm512_store_ps(part->panel + i * SLICE + j,
+                                        load_weights(w->dtype, word_of(call, part->word + n + i), c + j));
         }
+        outer_product(&o);
 }
 
+/* Words outside, columns inside: W is read once, in its order. */
 static void add_gradient(const struct cpu_call *call, const struct part *part)
 {
         uint32_t begin, end;
 
         cpu_share(call, call->operand[DX].columns, SLICE, &begin, &end);
-        for (uint32_t c = begin; c < end; c += SLICE)
-                add_slice(call, part, c, end - c < SLICE ? end - c : SLICE);
+        for (uint32_t n = 0; n < part->words; n += BLOCK_WORDS) {
+                uint32_t words = part->words - n < BLOCK_WORDS ? part->words - n : BLOCK_WORDS;
+
+                for (uint32_t c = begin; c < end; c += SLICE)
+                        add_block(call, part, n, words, c, end - c < SLICE ? end - c : SLICE);
+                cpu_pause_point(call);
+        }
         cpu_barrier(call);
 }
 
