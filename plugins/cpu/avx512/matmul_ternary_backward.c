@@ -249,12 +249,32 @@ static void run_any_tile(const struct product *p, const struct tile *t, uint32_t
         }
 }
 
-/* 64 columns of dx, from the rows [n, n + depth) of W. */
-static void run_slice(const struct product *p, uint32_t slice, uint32_t n, uint32_t depth)
+/* The blocks that the rows [begin, end) of W have in a slice: the hardware does not see that they will be read. */
+static void fetch(const struct product *p, uint32_t slice, uint32_t begin, uint32_t end)
 {
+        size_t block_bytes = p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
+        const uint8_t *block = p->weights + slice / SLICES * block_bytes;
+
+        for (uint32_t n = begin; n < end; n++) {
+                const uint8_t *at = block + n * p->row_bytes;
+
+                _mm_prefetch((const char *)at, _MM_HINT_T1);
+                _mm_prefetch((const char *)at + block_bytes - 1, _MM_HINT_T1);
+        }
+}
+
+/* 64 columns of dx, from the rows [n, n + depth) of W; those of the slice that comes next are fetched meanwhile. */
+static void run_slice(const struct product *p, uint32_t slice, uint32_t next, uint32_t n, uint32_t depth)
+{
+        uint32_t tiles = tile_count(p), there = p->outputs - n < depth ? p->outputs - n : depth;
+
         unpack(p, slice, n, depth);
-        for (uint32_t tile = 0; tile < tile_count(p); tile++) {
+        for (uint32_t tile = 0; tile < tiles; tile++) {
                 uint32_t first = tile_begin(p, tile), rows = tile_begin(p, tile + 1) - first;
+
+                if (next * SLICE < p->columns)
+                        fetch(p, next, n + (uint32_t)((uint64_t)there * tile / tiles),
+                                        n + (uint32_t)((uint64_t)there * (tile + 1) / tiles));
 
                 for (uint32_t half = 0; half < 2; half++) {
                         struct tile t = {
@@ -279,11 +299,12 @@ void cpu_avx512_matmul_ternary_backward(const struct cpu_call *call)
 
         pack(call, &p);
         cpu_barrier(call);
-        for (uint32_t slice = cpu_next(call); slice < slices; slice = cpu_next(call)) {
+        for (uint32_t slice = cpu_next(call), next; slice < slices; slice = next) {
+                next = cpu_next(call);
                 for (uint32_t n = 0; n < p.packed_row; n += PANEL_ROWS) {
                         uint32_t left = (uint32_t)p.packed_row - n;
 
-                        run_slice(&p, slice, n, left < PANEL_ROWS ? left : PANEL_ROWS);
+                        run_slice(&p, slice, next, n, left < PANEL_ROWS ? left : PANEL_ROWS);
                         cpu_pause_point(call);
                 }
         }
