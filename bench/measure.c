@@ -6,8 +6,7 @@
 
 #include "engine/sampling/random.h"
 
-/* The same ones in every run, so that two programs or two machines compute the same. */
-static int arbitrary_tokens(const struct bench_session *session, uint32_t n_tokens, int32_t **ret_tokens)
+int bench_arbitrary_tokens(const struct bench_session *session, uint32_t n_tokens, int32_t **ret_tokens)
 {
         int32_t *tokens = calloc(n_tokens, sizeof(*tokens));
         struct qvf_random random;
@@ -63,7 +62,7 @@ int bench_measure_prompt(struct bench_session *session, uint32_t n_tokens, uint3
         double seconds;
         int r;
 
-        r = arbitrary_tokens(session, n_tokens, &tokens);
+        r = bench_arbitrary_tokens(session, n_tokens, &tokens);
         if (r >= 0) /* to warm up: builds the program, maps the weights, raises the clock */
                 r = time_prompt(session, tokens, n_tokens, &seconds, error);
         for (uint32_t i = 0; i < repetitions && r >= 0; i++) {
@@ -80,7 +79,7 @@ int bench_measure_generation(struct bench_session *session, uint32_t n_tokens, u
         double seconds;
         int r;
 
-        r = arbitrary_tokens(session, n_tokens, &tokens);
+        r = bench_arbitrary_tokens(session, n_tokens, &tokens);
         if (r >= 0)
                 r = time_generation(session, tokens, n_tokens < 8 ? n_tokens : 8, &seconds, error);
         for (uint32_t i = 0; i < repetitions && r >= 0; i++) {

@@ -78,6 +78,9 @@ int qvf_model_open(const char *path, const struct qvf_compute *compute,
 struct qvf_model *qvf_model_free(struct qvf_model *model);
 QVF_DEFINE_CLEANUP(struct qvf_model *, qvf_model_free)
 
+/* Gives the output head another number format, as a copy of its own; contexts that exist keep the one before. */
+int qvf_model_convert_head(struct qvf_model *model, enum qvf_dtype dtype, struct qvf_error *error);
+
 /* The chat as tokens, through the model's template or the plain one (said so in the log, once): the same tokens that
  * training on such a chat sees. Special tokens are made by the template alone: "<|eot_id|>" in a message stays text.
  * *ret_ids is the caller's to free. */
