@@ -89,6 +89,27 @@ static ALWAYS_INLINE void dots(const struct product *p, const uint8_t *weights, 
         UNROLL
         for (unsigned i = 0; i < W * R; i++)
                 acc[i] = _mm512_setzero_ps();
+        if (dtype == QVF_Q8_0) { /* a block's scale is made a float once for both of its vectors */
+                for (; c + 2 * LANES <= columns; c += 2 * LANES) {
+                        UNROLL
+                        for (unsigned i = 0; i < W; i++) {
+                                const uint8_t *block = weights + i * stride + (size_t)c / 32 * 34;
+                                __m512 d = half_scale(block);
+                                __m512 low = _mm512_mul_ps(d, signed_bytes(load_16_bytes(block + 2)));
+                                __m512 high = _mm512_mul_ps(d, signed_bytes(load_16_bytes(block + 18)));
+
+                                UNROLL
+                                for (unsigned r = 0; r < R; r++) {
+                                        const float *from = x + r * (size_t)columns + c;
+                                        __m512 sum = acc[r * W + i];
+
+                                        sum = _mm512_fmadd_ps(low, _mm512_loadu_ps(from), sum);
+                                        acc[r * W + i] = _mm512_fmadd_ps(
+                                                        high, _mm512_loadu_ps(from + LANES), sum);
+                                }
+                        }
+                }
+        }
         for (; c + LANES <= columns; c += LANES) {
                 __m512 w[TILE_OUTPUTS];
 
