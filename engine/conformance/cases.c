@@ -305,4 +305,7 @@ void qvf_conformance_forward_cases(struct conformance *self)
                         attention(self, rows, cache_dtypes[d]);
                 top_k(self, rows, qvf_conformance_pick(self, shapes.columns, shapes.n_columns));
         }
+        /* More columns than a panel of any kernel has. */
+        matmul_ternary(self, 7, 8448, QVF_TQ1_0);
+        matmul_ternary(self, 7, 8448, QVF_TQ2_0);
 }

@@ -70,10 +70,9 @@ static void matmul_backward(struct conformance *self, uint32_t rows, uint32_t dt
         qvf_conformance_check(self, &test);
 }
 
-static void ternary_backward(struct conformance *self, uint32_t rows, uint32_t dtype)
+static void ternary_backward(struct conformance *self, uint32_t rows, uint32_t width, uint32_t dtype)
 {
         struct conformance_case test = qvf_conformance_case(self, QVF_OP_MATMUL_TERNARY_BACKWARD, rows);
-        uint32_t width = qvf_conformance_pick(self, widths, QVF_ARRAY_LENGTH(widths));
         uint32_t padded = qvf_conformance_columns(self, dtype);
 
         add_result(self, &test, test.declared, padded - (chance(self, 2) ? 0 : 84)); /* as 5460 of 5632 */
@@ -199,8 +198,10 @@ void qvf_conformance_training_cases(struct conformance *self)
                 rmsnorm_backward(self, rows, columns);
                 for (unsigned d = 0; d < qvf_conformance_weight_dtype_count; d++)
                         matmul_backward(self, rows, qvf_conformance_weight_dtypes[d]);
-                ternary_backward(self, rows, QVF_TQ1_0);
-                ternary_backward(self, rows, QVF_TQ2_0);
+                ternary_backward(self, rows, qvf_conformance_pick(self, widths, QVF_ARRAY_LENGTH(widths)),
+                                QVF_TQ1_0);
+                ternary_backward(self, rows, qvf_conformance_pick(self, widths, QVF_ARRAY_LENGTH(widths)),
+                                QVF_TQ2_0);
                 weight_backward(self, rows, columns);
                 attention_train(self, rows, false);
                 attention_train(self, rows, true);
@@ -211,4 +212,7 @@ void qvf_conformance_training_cases(struct conformance *self)
                 adamw(self, rows, columns, QVF_F32);
                 adamw(self, rows, columns, QVF_U8);
         }
+        /* More rows of W than a panel of any kernel has. */
+        ternary_backward(self, 3, 8200, QVF_TQ1_0);
+        ternary_backward(self, 3, 8200, QVF_TQ2_0);
 }

@@ -24,6 +24,12 @@ extern const struct cpu_level cpu_level_amx;
 #ifdef QVF_CPU_HAVE_NEON
 extern const struct cpu_level cpu_level_neon;
 #endif
+#ifdef QVF_CPU_HAVE_DOTPROD
+extern const struct cpu_level cpu_level_dotprod;
+#endif
+#ifdef QVF_CPU_HAVE_I8MM
+extern const struct cpu_level cpu_level_i8mm;
+#endif
 
 const struct cpu_level *const cpu_levels[] = {
         &cpu_level_plain,
@@ -44,6 +50,12 @@ const struct cpu_level *const cpu_levels[] = {
 #endif
 #ifdef QVF_CPU_HAVE_NEON
         &cpu_level_neon,
+#endif
+#ifdef QVF_CPU_HAVE_DOTPROD
+        &cpu_level_dotprod,
+#endif
+#ifdef QVF_CPU_HAVE_I8MM
+        &cpu_level_i8mm,
 #endif
 };
 

@@ -25,6 +25,8 @@ static const struct {
         { "amx", CPU_PLUGIN },
         { "amx", "tests/amx-model/cpu.so" }, /* the matrix unit in plain C */
         { "neon", CPU_PLUGIN },
+        { "dotprod", CPU_PLUGIN },
+        { "i8mm", CPU_PLUGIN },
 };
 
 /* NULL where this build has no such plugin. */

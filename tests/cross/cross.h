@@ -17,8 +17,8 @@ bool cross_check(bool holds, const char *name, const char *format, ...)
 /* Ends the program where `r` is an error: what comes after would test nothing. */
 void cross_need(int r, const char *what, const char *text);
 
-/* The CPU with kernels up to `level` and two threads. */
-struct qvf_compute cross_open(const char *level);
+/* The CPU with kernels up to `level`. */
+struct qvf_compute cross_open(const char *level, uint32_t threads);
 
 /* golden.c: a model's logits, gradients and losses against the independent reference. */
 void cross_golden_logits(const char *level);

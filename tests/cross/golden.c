@@ -152,7 +152,7 @@ static float *logits_of(struct qvf_model *model, const struct golden *golden,
 
 static void check_logits(const char *level, const char *name, const char *file, bool with, uint32_t rows)
 {
-        struct qvf_compute compute = cross_open(level);
+        struct qvf_compute compute = cross_open(level, 2);
         struct qvf_model *model = open_model(&compute, file);
         struct golden golden = open_golden(name);
         double most = 3 * read_number(&golden, "logits_rel_l2"), off;
@@ -251,7 +251,7 @@ static double worst_gradient(
 
 void cross_golden_training(const char *level)
 {
-        struct qvf_compute compute = cross_open(level);
+        struct qvf_compute compute = cross_open(level, 2);
         struct golden golden = open_golden("tiny-silu");
         static struct training t;
         struct qvf_error error = { 0 };

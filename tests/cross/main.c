@@ -39,9 +39,9 @@ void cross_need(int r, const char *what, const char *text)
         exit(1);
 }
 
-struct qvf_compute cross_open(const char *level)
+struct qvf_compute cross_open(const char *level, uint32_t threads)
 {
-        const struct qvf_device_options options = { .size = sizeof(options), .threads = 2 };
+        const struct qvf_device_options options = { .size = sizeof(options), .threads = threads };
         struct qvf_compute compute = { .backend = &qvf_backend };
 
         setenv("QVF_CPU_LEVEL", level, 1);
@@ -56,23 +56,40 @@ static void report(void *context, const struct qvf_conformance_case *result)
                 printf("%s, %s: %s\n", result->op, result->what, result->text);
 }
 
-static void conformance(const char *level)
+static struct qvf_conformance_summary conformance_with(
+                const char *level, uint32_t threads, const struct qvf_conformance_options *options)
 {
-        struct qvf_compute compute = cross_open(level);
-        const char *given = getenv("QVF_TEST_SEED");
-        struct qvf_conformance_options options = { .quick = true, .op = getenv("QVF_TEST_OP") };
+        struct qvf_compute compute = cross_open(level, threads);
         struct qvf_conformance_summary summary = { 0 };
         struct qvf_error error = { 0 };
+
+        cross_need(qvf_conformance_run(
+                                   compute.backend, compute.device, options, report, NULL, &summary, &error),
+                        "conformance", error.text);
+        compute.backend->device_close(compute.device);
+        return summary;
+}
+
+/* QVF_TEST_FULL: all shapes, and again with one and three threads, which must give the same bits. */
+static void conformance(const char *level)
+{
+        const char *given = getenv("QVF_TEST_SEED");
+        bool full = getenv("QVF_TEST_FULL") != NULL;
+        struct qvf_conformance_options options = { .seed = given ? strtoull(given, NULL, 0)
+                                                                 : (uint64_t)time(NULL),
+                .quick = !full,
+                .op = getenv("QVF_TEST_OP") };
+        struct qvf_conformance_summary summary = conformance_with(level, 2, &options);
         char name[64];
 
-        options.seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-        cross_need(qvf_conformance_run(compute.backend, compute.device, &options, report, NULL, &summary,
-                                   &error),
-                        "conformance", error.text);
         snprintf(name, sizeof(name), "%s: conformance, %u cases", level, summary.cases);
         cross_check(summary.cases > 0 && summary.failures == 0, name, "%u cases, QVF_TEST_SEED=%llu",
                         summary.failures, (unsigned long long)options.seed);
-        compute.backend->device_close(compute.device);
+        for (uint32_t threads = 1; full && threads <= 3; threads += 2) {
+                snprintf(name, sizeof(name), "%s: the same bits with %u threads", level, threads);
+                cross_check(conformance_with(level, threads, &options).digest == summary.digest, name,
+                                "QVF_TEST_SEED=%llu", (unsigned long long)options.seed);
+        }
 }
 
 /* The shipped model's file, vocabulary and pre-tokenizer; ids of tests/data/tokens/helper-29m-ids.json. */
@@ -80,7 +97,7 @@ static void tokenizer(void)
 {
         static const char text[] = "Hello, world!", hard[] = "naïve café 东京 🚀 1,234.56\n\n\tit's \xff";
         static const int32_t wanted[] = { 4649, 11, 905, 0 };
-        struct qvf_compute compute = cross_open("plain");
+        struct qvf_compute compute = cross_open("plain", 2);
         struct qvf_model *model = NULL;
         struct qvf_text back = { 0 };
         struct qvf_error error = { 0 };
