@@ -102,19 +102,18 @@ static uint16_t emit_linear(struct emitter *e, enum qvf_module module, uint16_t 
         const struct qvf_lora_pair *pair = pair_of(e, module);
         uint16_t y = temporary(e, linear->outputs), weight = fixed(e, &linear->weight);
 
-        if (linear->ternary) {
-                if (quantised->q == QVF_NONE) {
-                        quantised->q = qvf_builder_temporary(
-                                        e->builder, e->network->rows, linear->weight.columns, QVF_I8);
-                        quantised->scale = temporary(e, 1);
-                        EMIT(QUANTIZE, quantised->q, quantised->scale, x);
-                }
-                EMIT(MATMUL_TERNARY, y, quantised->q, quantised->scale, weight);
-        } else {
-                scale_op(EMIT(MATMUL, y, x, weight, QVF_NONE), linear->scale, false);
+        if (linear->ternary && quantised->q == QVF_NONE) {
+                quantised->q = qvf_builder_temporary(
+                                e->builder, e->network->rows, linear->weight.columns, QVF_I8);
+                quantised->scale = temporary(e, 1);
+                EMIT(QUANTIZE, quantised->q, quantised->scale, x);
         }
         if (!thin_is_known)
                 record->t[module] = emit_thin(e, module, x);
+        if (linear->ternary)
+                EMIT(MATMUL_TERNARY, y, quantised->q, quantised->scale, weight);
+        else
+                scale_op(EMIT(MATMUL, y, x, weight, QVF_NONE), linear->scale, false);
         if (pair->rank > 0)
                 scale_op(EMIT(MATMUL, y, record->t[module], fixed(e, &pair->b), QVF_NONE), pair->scale,
                                 true);

@@ -100,15 +100,25 @@ static void barrier(struct vk_build *self)
         self->n_barriers++;
 }
 
+static bool meet(const struct vk_touched *a, uint32_t count_a, const struct vk_touched *b, uint32_t count_b)
+{
+        for (uint32_t i = 0; i < count_a; i++)
+                for (uint32_t j = 0; j < count_b; j++)
+                        if (meets(&a[i], &b[j]))
+                                return true;
+        return false;
+}
+
+static bool must_wait(const struct vk_build *self, const struct vk_touched *places, uint32_t count)
+{
+        return self->n_touched + count > VK_TOUCHED_MOST ||
+               meet(places, count, self->touched, self->n_touched);
+}
+
 /* A barrier where something that this dispatch touches was touched since the last one. */
 static void order(struct vk_build *self, const struct vk_touched *places, uint32_t count)
 {
-        bool needed = self->n_touched + count > VK_TOUCHED_MOST;
-
-        for (uint32_t i = 0; i < count && !needed; i++)
-                for (uint32_t j = 0; j < self->n_touched && !needed; j++)
-                        needed = meets(&places[i], &self->touched[j]);
-        if (needed)
+        if (must_wait(self, places, count))
                 barrier(self);
         memcpy(&self->touched[self->n_touched], places, count * sizeof(*places));
         self->n_touched += count;
@@ -125,8 +135,27 @@ static int out_of_range(struct vk_build *self, uint64_t bytes)
         return -E2BIG;
 }
 
-static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struct vk_push *push,
-                struct vk_touched *places, uint32_t *ret_places)
+static uint64_t bytes_of(const struct vk_binding *binding)
+{
+        return binding->bytes ? binding->bytes : value_bytes(binding->value) - binding->offset;
+}
+
+static uint32_t places_of(const struct vk_dispatch *dispatch, struct vk_touched *places)
+{
+        uint32_t count = 0;
+
+        for (uint32_t i = 0; i < dispatch->n_bind; i++) {
+                const struct vk_binding *b = &dispatch->bind[i];
+                uint64_t begin = b->value ? b->value->offset + b->offset : 0;
+
+                if (b->value)
+                        places[count++] = (struct vk_touched){ b->value->buffer, begin, begin + bytes_of(b),
+                                b->written };
+        }
+        return count;
+}
+
+static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struct vk_push *push)
 {
         VkDescriptorBufferInfo infos[VK_BINDINGS];
         VkWriteDescriptorSet writes[VK_BINDINGS];
@@ -138,7 +167,6 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
                 .pSetLayouts = &layout,
         };
         VkDescriptorSet set;
-        uint32_t count = 0;
         int r = vk_errno(self->device, vkAllocateDescriptorSets(self->device->device, &allocate, &set),
                         "making a descriptor set");
 
@@ -161,8 +189,7 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
                 infos[i] = infos[0];
                 if (b->value) {
                         uint64_t begin = b->value->offset + b->offset;
-                        uint64_t bytes = b->bytes ? b->bytes : value_bytes(b->value) - b->offset;
-                        uint64_t rest = begin % self->device->limits.alignment;
+                        uint64_t bytes = bytes_of(b), rest = begin % self->device->limits.alignment;
 
                         if (i <= QVF_ARRAY_LENGTH(push->rest))
                                 push->rest[i - 1] = (uint32_t)(rest / 4);
@@ -175,14 +202,11 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
                                 infos[i].range = b->value->buffer->whole - infos[i].offset;
                         if (infos[i].range > self->device->limits.range)
                                 return out_of_range(self, infos[i].range);
-                        places[count++] = (struct vk_touched){ b->value->buffer, begin, begin + bytes,
-                                b->written };
                 }
         }
         vkUpdateDescriptorSets(self->device->device, dispatch->n_bind + 1, writes, 0, NULL);
         vkCmdBindDescriptorSets(self->commands, VK_PIPELINE_BIND_POINT_COMPUTE,
                         vk_pipelines_layout(self->device->pipelines), 0, 1, &set, 0, NULL);
-        *ret_places = count;
         return 0;
 }
 
@@ -200,40 +224,19 @@ static int begin_chunk(struct vk_build *self)
         return r;
 }
 
-int vk_build_end_chunk(struct vk_build *self)
-{
-        struct qvf_program *program = self->program;
-        int r;
-
-        if (self->in_chunk == 0)
-                return 0;
-        self->in_chunk = 0;
-        self->chunk_cost = 0;
-        self->n_chunks++;
-        if (!program)
-                return 0;
-        r = vk_errno(self->device, vkEndCommandBuffer(self->commands), "recording");
-        program->n_chunks++;
-        return r;
-}
-
 static int record(struct vk_build *self, const struct vk_dispatch *dispatch)
 {
         struct vk_push push = dispatch->push;
         struct vk_touched places[VK_BINDINGS];
-        uint32_t n_places;
+        uint32_t n_places = places_of(dispatch, places);
         VkPipeline pipeline;
-        int r = 0;
+        int r = vk_pipeline_get(self->device->pipelines, dispatch->shader, dispatch->constant,
+                        dispatch->n_constants, &pipeline);
 
-        if (self->in_chunk == 0)
-                r = begin_chunk(self);
-        r = r < 0 ? r
-                  : vk_pipeline_get(self->device->pipelines, dispatch->shader, dispatch->constant,
-                                    dispatch->n_constants, &pipeline);
         if (r < 0)
                 return r;
         vkCmdBindPipeline(self->commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-        r = bind(self, dispatch, &push, places, &n_places);
+        r = bind(self, dispatch, &push);
         if (r < 0)
                 return r;
         vkCmdPushConstants(self->commands, vk_pipelines_layout(self->device->pipelines),
@@ -248,19 +251,62 @@ static int record(struct vk_build *self, const struct vk_dispatch *dispatch)
         return 0;
 }
 
-void vk_emit(struct vk_build *self, const struct vk_dispatch *dispatch)
+static int record_later(struct vk_build *self)
 {
+        uint32_t count = self->n_later;
         int r = 0;
 
-        if (self->failure < 0)
-                return;
+        self->n_later = 0;
+        if (count > 0)
+                barrier(self);
+        for (uint32_t i = 0; i < count && r == 0; i++)
+                r = record(self, &self->later[i].dispatch);
+        return r;
+}
+
+/* What waits for a barrier goes first where this dispatch needs one, or touches what they touch. */
+static int record_in_turn(struct vk_build *self, const struct vk_dispatch *dispatch)
+{
+        struct vk_touched places[VK_BINDINGS], others[VK_BINDINGS];
+        uint32_t count = places_of(dispatch, places);
+        bool wait = self->n_later > 0 && must_wait(self, places, count);
+        int r = self->in_chunk == 0 ? begin_chunk(self) : 0;
+
+        for (uint32_t i = 0; i < self->n_later && !wait; i++)
+                wait = meet(places, count, others, places_of(&self->later[i].dispatch, others));
+        if (r == 0 && wait)
+                r = record_later(self);
+        return r < 0 ? r : record(self, dispatch);
+}
+
+int vk_build_end_chunk(struct vk_build *self)
+{
+        struct qvf_program *program = self->program;
+        int r = record_later(self);
+
+        if (r < 0 || self->in_chunk == 0)
+                return r;
+        self->in_chunk = 0;
+        self->chunk_cost = 0;
+        self->n_chunks++;
+        if (!program)
+                return 0;
+        r = vk_errno(self->device, vkEndCommandBuffer(self->commands), "recording");
+        program->n_chunks++;
+        return r;
+}
+
+/* Whether it can be dispatched at all. */
+static int check(const struct vk_build *self, const struct vk_dispatch *dispatch)
+{
         for (int axis = 0; axis < 3; axis++)
                 if (dispatch->groups[axis] > self->device->limits.groups[axis])
-                        r = -E2BIG;
-        if (dispatch->n_bind >= VK_BINDINGS || dispatch->n_constants > VK_CONSTANTS)
-                r = -EINVAL;
-        if (r == 0 && self->program)
-                r = record(self, dispatch);
+                        return -E2BIG;
+        return dispatch->n_bind >= VK_BINDINGS || dispatch->n_constants > VK_CONSTANTS ? -EINVAL : 0;
+}
+
+static void count(struct vk_build *self, const struct vk_dispatch *dispatch, int r)
+{
         if (r < 0)
                 vk_log(&self->device->host, 0, "vulkan: %s can't be recorded: %s",
                                 vk_shader_codes[dispatch->shader].name, strerror(-r));
@@ -270,4 +316,42 @@ void vk_emit(struct vk_build *self, const struct vk_dispatch *dispatch)
         self->chunk_cost += dispatch->cost;
         if (self->in_chunk >= DISPATCHES_OF_A_CHUNK || self->chunk_cost >= self->device->chunk_cost)
                 fail(self, vk_build_end_chunk(self));
+}
+
+void vk_emit(struct vk_build *self, const struct vk_dispatch *dispatch)
+{
+        int r;
+
+        if (self->failure < 0)
+                return;
+        r = check(self, dispatch);
+        if (r == 0 && self->program)
+                r = record_in_turn(self, dispatch);
+        count(self, dispatch, r);
+}
+
+void vk_emit_later(struct vk_build *self, const struct vk_dispatch *dispatch)
+{
+        int r;
+
+        if (self->failure < 0)
+                return;
+        r = check(self, dispatch);
+        if (r == 0 && self->program) {
+                struct vk_later *later;
+
+                if (self->in_chunk == 0)
+                        r = begin_chunk(self);
+                if (r == 0 && self->n_later == VK_LATER_MOST)
+                        r = record_later(self);
+                later = &self->later[self->n_later++];
+                later->dispatch = *dispatch;
+                for (uint32_t i = 0; i < dispatch->n_bind; i++) {
+                        if (!dispatch->bind[i].value)
+                                continue;
+                        later->values[i] = *dispatch->bind[i].value;
+                        later->dispatch.bind[i].value = &later->values[i];
+                }
+        }
+        count(self, dispatch, r);
 }

@@ -6,6 +6,7 @@
 #include "plugins/vulkan/vulkan.h"
 
 #define VK_TOUCHED_MOST 96u
+#define VK_LATER_MOST 16u
 
 struct vk_scratch_slot {
         struct qvf_value value;
@@ -31,6 +32,11 @@ struct vk_build {
         uint64_t chunk_cost;
         struct vk_touched touched[VK_TOUCHED_MOST];
         uint32_t n_touched;
+        struct vk_later { /* recorded behind the next barrier */
+                struct vk_dispatch dispatch;
+                struct qvf_value values[VK_BINDINGS]; /* its own: scratch memory goes to others meanwhile */
+        } later[VK_LATER_MOST];
+        uint32_t n_later;
 };
 
 int vk_build_end_chunk(struct vk_build *build);

@@ -15,7 +15,7 @@
 #include "plugins/vulkan/shader_list.h" /* generated */
 
 #define VK_BINDINGS 12u
-#define VK_CONSTANTS 8u
+#define VK_CONSTANTS 9u
 
 enum vk_fma {         /* what fma() of shaders is; the same numbers in shaders/exact.glsl */
         VK_FMA_ROUGH, /* rounded twice: results are within the bounds of the self-test, not the CPU's to the bit */
@@ -88,6 +88,9 @@ struct vk_call { /* an operation to emit */
 
 /* Appends a dispatch. The first failure sticks and is returned by the end of the build: no need to look. */
 void vk_emit(struct vk_build *build, const struct vk_dispatch *dispatch);
+/* The same behind the next barrier, together with what is emitted then: for what must wait for the dispatch before it and
+ * that nothing of this program waits for. */
+void vk_emit_later(struct vk_build *build, const struct vk_dispatch *dispatch);
 /* Device memory of the program for itself, zeroed never; lives as long as the program. Named like a value, so that it
  * can be bound; later operations get the same memory again (what stands there is gone by then). `slot` 0 to 3: up to four
  * at once in one operation. What is returned holds until the next call for the slot. */

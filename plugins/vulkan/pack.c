@@ -50,11 +50,42 @@ int vk_pack_size(struct qvf_device *device, const struct qvf_weight *weight, uin
         return 0;
 }
 
-/* Element 128h + 32n + m stands in byte 32h + m at bit 2n. */
-static void unpack_tq2(const uint8_t *block, uint8_t codes[BLOCK])
+static float scale_of(const uint8_t *block, unsigned bytes)
 {
-        for (unsigned i = 0; i < BLOCK; i++)
-                codes[i] = block[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
+        return qvf_f16_to_f32(qvf_load_u16(block + bytes - 2));
+}
+
+/* Element 128h + 32n + m stands in byte 32h + m at bit 2n: four codes of each of four bytes at once. */
+static void pack_tq2(const uint8_t *block, uint8_t *to)
+{
+        for (unsigned part = 0; part < 4; part++) { /* 16 bytes of a half */
+                uint32_t from[4];
+
+                memcpy(from, block + 16 * part, sizeof(from));
+                for (unsigned n = 0; n < 4; n++) {
+                        uint32_t word = 0;
+
+                        for (unsigned i = 0; i < 4; i++)
+                                word |= (from[i] >> 2 * n & 0x03030303u) << 2 * i;
+                        memcpy(to + 4 * (part / 2 * 8 + 2 * n + part % 2), &word, sizeof(word));
+                }
+        }
+}
+
+static void pack_row_tq2(const uint8_t *blocks, uint32_t columns, uint8_t *row, float *scales)
+{
+        for (uint32_t i = 0; i < columns / BLOCK; i++) {
+                const uint8_t *block = blocks + (size_t)i * TQ2_BYTES;
+                uint8_t *to = row + (size_t)i * BLOCK / VK_P2_COLUMNS * 4;
+                float scale = scale_of(block, TQ2_BYTES);
+
+                if (scales)
+                        scales[i] = scale;
+                if (scale == 0) /* no weights but 0, whatever the codes say */
+                        memset(to, 0x55, BLOCK / VK_P2_COLUMNS * 4);
+                else
+                        pack_tq2(block, to);
+        }
 }
 
 /* `count` bytes of up to five digits: digit n of byte m is element n · count + m. */
@@ -70,71 +101,58 @@ static void unpack_digits(const uint8_t *bytes, unsigned count, unsigned digits,
         }
 }
 
-static void unpack(uint32_t dtype, const uint8_t *block, uint8_t codes[BLOCK], float *ret_scale)
+static void unpack_tq1(const uint8_t *block, uint8_t codes[BLOCK])
 {
-        if (dtype == QVF_TQ2_0) {
-                unpack_tq2(block, codes);
-        } else {
-                unpack_digits(block, 32, 5, codes);
-                unpack_digits(block + 32, 16, 5, codes + 160);
-                unpack_digits(block + 48, 4, 4, codes + 240);
-        }
-        *ret_scale = qvf_f16_to_f32(qvf_load_u16(block + (dtype == QVF_TQ2_0 ? TQ2_BYTES : TQ1_BYTES) - 2));
+        unpack_digits(block, 32, 5, codes);
+        unpack_digits(block + 32, 16, 5, codes + 160);
+        unpack_digits(block + 48, 4, 4, codes + 240);
 }
 
-static void add_p2(uint8_t *row, uint32_t column, const uint8_t codes[BLOCK])
+/* Digit i of a byte is worth 3^(4 - i); the byte is their sum as a fraction of 256. */
+static void pack_tq1(const uint8_t *codes, uint32_t words, uint8_t *to)
 {
-        uint8_t *to = row + column / VK_P2_COLUMNS * 4;
-
-        for (unsigned j = 0; j < BLOCK / VK_P2_COLUMNS; j++)
+        for (uint32_t j = 0; j < words; j++, codes += VK_P1_COLUMNS)
                 for (unsigned b = 0; b < 4; b++) {
-                        const uint8_t *c = codes + j * VK_P2_COLUMNS + b;
+                        const uint8_t *c = codes + b;
+                        uint32_t sum = 81u * c[0] + 27u * c[4] + 9u * c[8] + 3u * c[12] + c[16];
 
-                        to[4 * j + b] = (uint8_t)(c[0] | c[4] << 2 | c[8] << 4 | c[12] << 6);
+                        to[4 * j + b] = (uint8_t)((sum * 256 + 242) / 243);
                 }
 }
 
-/* Digit i of a byte is worth 3^(4 - i). For now bytes are the plain sums; finish_p1() makes fractions of them. */
-static void add_digit(uint8_t *row, uint32_t column, unsigned code)
+#define TOGETHER 5u /* blocks that are whole words */
+
+static void pack_row_tq1(const uint8_t *blocks, uint32_t columns, uint8_t *row, float *scales)
 {
-        static const uint8_t power[VK_P1_COLUMNS / 4] = { 81, 27, 9, 3, 1 };
-        uint32_t within = column % VK_P1_COLUMNS;
+        uint32_t count = columns / BLOCK, words = vk_packed_row_words(QVF_TQ1_0, columns), word = 0;
 
-        row[column / VK_P1_COLUMNS * 4 + within % 4] += (uint8_t)(code * power[within / 4]);
-}
+        for (uint32_t first = 0; word < words; first += TOGETHER) {
+                uint8_t codes[TOGETHER * BLOCK];
+                uint32_t here = words - word;
 
-static void finish_p1(uint8_t *row, uint32_t columns)
-{
-        uint32_t words = vk_packed_row_words(QVF_TQ1_0, columns);
+                memset(codes, 1, sizeof(codes));
+                for (uint32_t i = first; i < count && i < first + TOGETHER; i++) {
+                        const uint8_t *block = blocks + (size_t)i * TQ1_BYTES;
+                        float scale = scale_of(block, TQ1_BYTES);
 
-        for (uint32_t column = columns; column < words * VK_P1_COLUMNS; column++)
-                add_digit(row, column, 1);
-        for (uint32_t i = 0; i < words * 4; i++)
-                row[i] = (uint8_t)((row[i] * 256u + 242) / 243);
+                        if (scales)
+                                scales[i] = scale;
+                        if (scale != 0)
+                                unpack_tq1(block, codes + (i - first) * BLOCK);
+                }
+                if (here > sizeof(codes) / VK_P1_COLUMNS)
+                        here = sizeof(codes) / VK_P1_COLUMNS;
+                pack_tq1(codes, here, row + (size_t)word * 4);
+                word += here;
+        }
 }
 
 static void pack_row(const struct qvf_weight *weight, const uint8_t *blocks, uint8_t *row, float *scales)
 {
-        uint32_t block_bytes = weight->dtype == QVF_TQ2_0 ? TQ2_BYTES : TQ1_BYTES;
-        uint8_t codes[BLOCK];
-
-        memset(row, 0, (size_t)vk_packed_row_words(weight->dtype, weight->columns) * 4);
-        for (uint32_t column = 0; column < weight->columns; column += BLOCK, blocks += block_bytes) {
-                float scale;
-
-                unpack(weight->dtype, blocks, codes, &scale);
-                if (scale == 0) /* no weights but 0, whatever the codes say */
-                        memset(codes, 1, sizeof(codes));
-                if (scales)
-                        scales[column / BLOCK] = scale;
-                if (weight->dtype == QVF_TQ2_0)
-                        add_p2(row, column, codes);
-                else
-                        for (unsigned i = 0; i < BLOCK; i++)
-                                add_digit(row, column + i, codes[i]);
-        }
-        if (weight->dtype == QVF_TQ1_0)
-                finish_p1(row, weight->columns);
+        if (weight->dtype == QVF_TQ2_0)
+                pack_row_tq2(blocks, weight->columns, row, scales);
+        else
+                pack_row_tq1(blocks, weight->columns, row, scales);
 }
 
 int vk_pack(struct qvf_device *device, const struct qvf_weight *weight, void *packed)

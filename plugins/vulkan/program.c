@@ -102,7 +102,8 @@ static int emit_all(struct vk_build *build, const struct qvf_program_desc *desc,
 {
         _cleanup_free_ struct qvf_op *ops = calloc(desc->n_ops ? desc->n_ops : 1, sizeof(*ops));
         struct qvf_program_desc ordered = *desc;
-        int r = ops ? vk_schedule(desc, ops) : -ENOMEM;
+        const struct vk_features *features = &build->device->features;
+        int r = ops ? vk_schedule(desc, features->matrix_int8 && features->matrix_float16, ops) : -ENOMEM;
 
         ordered.ops = ops;
         r = r < 0 ? r : find_last_uses(build, &ordered);

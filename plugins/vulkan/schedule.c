@@ -25,7 +25,7 @@ struct unit { /* operations that follow each other and are emitted together */
 };
 
 /* What fuse.h makes one of: the second works on what the first leaves. */
-static bool is_glued(const struct qvf_op *op, const struct qvf_op *next)
+static bool is_glued(const struct qvf_op *op, const struct qvf_op *next, bool adapters)
 {
         switch (next->kind) {
         case QVF_OP_RMSNORM:
@@ -36,6 +36,11 @@ static bool is_glued(const struct qvf_op *op, const struct qvf_op *next)
                        next->operand[2] == op->operand[0];
         case QVF_OP_GATE_BACKWARD:
                 return op->kind == QVF_OP_RMSNORM_BACKWARD && next->operand[4] == op->operand[0];
+        case QVF_OP_MATMUL:
+                return adapters && op->kind == QVF_OP_MATMUL_TERNARY && next->operand[0] == op->operand[0];
+        case QVF_OP_MATMUL_BACKWARD:
+                return adapters && op->kind == QVF_OP_MATMUL_TERNARY_BACKWARD &&
+                       next->operand[0] == op->operand[0];
         default: return false;
         }
 }
@@ -58,7 +63,8 @@ static void add_places(struct unit *unit, const struct qvf_program_desc *desc, c
 }
 
 /* The next unit from operation `first` on. */
-static void find_unit(const struct qvf_program_desc *desc, uint32_t first, struct unit *ret_unit)
+static void find_unit(
+                const struct qvf_program_desc *desc, uint32_t first, bool adapters, struct unit *ret_unit)
 {
         ret_unit->first = first;
         ret_unit->count = ret_unit->n_places = 0;
@@ -67,7 +73,7 @@ static void find_unit(const struct qvf_program_desc *desc, uint32_t first, struc
         while (first + ret_unit->count < desc->n_ops &&
                         ret_unit->n_places + QVF_OP_OPERANDS <= PLACES_MOST &&
                         is_glued(&desc->ops[first + ret_unit->count - 1],
-                                        &desc->ops[first + ret_unit->count]));
+                                        &desc->ops[first + ret_unit->count], adapters));
 }
 
 static bool meet(const struct unit *a, const struct unit *b)
@@ -124,7 +130,7 @@ static bool trains(const struct qvf_program_desc *desc)
         return false;
 }
 
-int vk_schedule(const struct qvf_program_desc *desc, struct qvf_op *ret_ops)
+int vk_schedule(const struct qvf_program_desc *desc, bool adapters, struct qvf_op *ret_ops)
 {
         _cleanup_free_ struct unit *units = calloc(WINDOW, sizeof(*units));
         struct unit *waiting[WINDOW];
@@ -140,7 +146,7 @@ int vk_schedule(const struct qvf_program_desc *desc, struct qvf_op *ret_ops)
                 waiting[i] = &units[i];
         while (at < desc->n_ops || count > 0) {
                 for (; count < WINDOW && at < desc->n_ops; count++) {
-                        find_unit(desc, at, waiting[count]);
+                        find_unit(desc, at, adapters, waiting[count]);
                         at += waiting[count]->count;
                 }
                 count = take_level(waiting, count, desc->ops, &ret_ops);

@@ -7,7 +7,8 @@
 #include "qvf/backend.h"
 
 /* Writes the operations in their new order: each one behind all that it reads from or that reads from what it writes over.
- * Operations that are emitted together (fuse.h) stay together. `ret_ops` has room for desc->n_ops. */
-int vk_schedule(const struct qvf_program_desc *desc, struct qvf_op *ret_ops);
+ * Operations that are emitted together (fuse.h) stay together, with `adapters` also a ternary product and what an adapter
+ * adds to it. `ret_ops` has room for desc->n_ops. */
+int vk_schedule(const struct qvf_program_desc *desc, bool adapters, struct qvf_op *ret_ops);
 
 #endif

@@ -9,6 +9,10 @@
 #define MATRIX_WORK 1024u    /* rows times heads; less, as the self-test has, is done in f32 */
 #define MATRIX_SHARED 49152u /* bytes */
 #define MATRIX_SIZE 128u     /* of a head */
+#define MATRIX_NARROW 64u    /* likewise: with more, registers are short, and steps too */
+#define STEP_WIDE 32u
+#define KEY_STEP_WIDE                                                                                       \
+        16u /* what registers can't hold costs device memory for every thread that there might be */
 
 enum { Y, LSE, Q, K, V, FIRST };
 enum { DQ, DK, DV, BACK_Y, BACK_LSE, BACK_Q, BACK_K, BACK_V, BACK_FIRST, DY };
@@ -30,7 +34,8 @@ static void set_shape(
         uint32_t size = (uint32_t)call->op->i[0];
 
         d->constant[0] = size;
-        d->constant[1] = size <= 64 ? 64 : 32; /* rows of a step, in attention_matrix.glsl */
+        d->constant[1] = size <= MATRIX_NARROW ? 64
+                                               : STEP_WIDE; /* rows of a step, in attention_matrix.glsl */
         d->constant[5] = vk_attention_step(call);
         d->n_constants = by_matrix(call) ? 2 : 6;
         d->push.n[0] = columns;
@@ -93,6 +98,8 @@ void vk_op_attention_train_backward(struct vk_build *build, const struct vk_call
                 for (int i = 0; i < 6; i++)
                         d.bind[3 + i] = (struct vk_binding){ .value = o[inputs[i]].value };
                 d.n_bind = 9;
+                if (keys && by_matrix(call) && d.constant[0] > MATRIX_NARROW)
+                        d.constant[1] = KEY_STEP_WIDE;
                 d.groups[1] = keys ? o[BACK_K].columns / (uint32_t)call->op->i[0] : d.groups[1];
                 d.cost *= 2;
                 vk_emit(build, &d);

@@ -75,7 +75,7 @@ void vk_op_matmul_ternary(struct vk_build *build, const struct vk_call *call)
         uint32_t row_step = vk_rows_in_range(call, &o[0]), step = vk_ternary_rows_in_range(call, weight);
 
         row_step = (uint32_t)qvf_min_u64(qvf_min_u64(row_step, vk_rows_in_range(call, &o[1])), 32768);
-        if (vk_ternary_matrix(build, call))
+        if (vk_ternary_matrix(build, call, NULL))
                 return;
         for (uint32_t row = 0; row < call->rows; row += row_step)
                 for (uint32_t first = 0; first < weight->rows; first += step) {

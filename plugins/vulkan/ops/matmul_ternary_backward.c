@@ -40,7 +40,7 @@ void vk_op_matmul_ternary_backward(struct vk_build *build, const struct vk_call 
                         (uint32_t)qvf_min_u64(vk_rows_in_range(call, &o[0]), vk_rows_in_range(call, &o[1]));
         uint32_t step = vk_ternary_rows_in_range(call, o[2].value);
 
-        if (vk_ternary_matrix_backward(build, call))
+        if (vk_ternary_matrix_backward(build, call, NULL))
                 return;
         for (uint32_t row = 0; row < call->rows; row += row_step)
                 for (uint32_t first = 0; first < o[2].rows; first += step)

@@ -29,8 +29,10 @@ uint32_t vk_ternary_vector(const struct vk_call *call, const struct qvf_value *w
                 uint32_t rows, struct vk_dispatch *dispatch);
 bool vk_ternary_has_dot(const struct vk_call *call);
 
-/* Rows of q, or of dy, by cooperative matrices; false: they can't, nothing was emitted. ternary_matrix.c */
-bool vk_ternary_matrix(struct vk_build *build, const struct vk_call *call);
-bool vk_ternary_matrix_backward(struct vk_build *build, const struct vk_call *call);
+/* Rows of q, or of dy, by cooperative matrices; false: they can't, nothing was emitted. `adapter`: the product that is
+ * added to it, as fuse_adapter.c has looked at it; may be NULL. ternary_matrix.c */
+bool vk_ternary_matrix(struct vk_build *build, const struct vk_call *call, const struct vk_call *adapter);
+bool vk_ternary_matrix_backward(
+                struct vk_build *build, const struct vk_call *call, const struct vk_call *adapter);
 
 #endif

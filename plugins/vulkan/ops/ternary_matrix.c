@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ternary products by cooperative matrices: how the result is cut into tiles. A large tile reads and spreads out less,
+/* Ternary products by cooperative matrices, with what an adapter adds to them: how the result is cut into tiles. A large tile reads and spreads out less,
  * small ones keep a large GPU busy where the result is small; their subgroups then share the columns. */
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +8,11 @@
 #include "plugins/vulkan/ops/ternary.h"
 #include "plugins/vulkan/pack.h"
 
-#define SMALL (64u * 80u)         /* a tile up to this */
-#define GROUPS_WANTED 100u        /* about as many as a large GPU has cores: for small tiles */
-#define LARGE_WANTED 240u         /* larger ones: more, or the last round leaves too many cores idle */
+#define SMALL (64u * 80u)  /* a tile up to this */
+#define GROUPS_WANTED 100u /* about as many as a large GPU has cores: for small tiles */
+#define LARGE_WANTED 240u  /* larger ones: more, or the last round leaves too many cores idle; */
+#define LARGE_FORWARD 112u /* but where there are many rows, one forth on each core is as good as two, */
+#define LARGE_ROWS 1024u   /* for these and more */
 #define SCRATCH_BYTES (64u << 20) /* of f16 gradients at a time, */
 #define ROWS_LEAST 1024u          /* unless these rows are more */
 #define VECTOR_ROWS 4u            /* up to these the vector kernel is faster */
@@ -95,12 +97,12 @@ static bool passed_over(uint32_t i, bool *ret_take)
 
 /* The first that makes enough workgroups, without rows that are not there; else the last that can be. */
 static const struct tiling *choose(const struct vk_call *call, const struct tiling *list, uint32_t count,
-                uint32_t (*shared)(const struct tiling *), uint32_t rows, uint32_t columns)
+                uint32_t (*shared)(const struct tiling *), uint32_t rows, uint32_t columns, uint32_t large)
 {
         const struct tiling *chosen = NULL;
 
         for (uint32_t i = 0; i < count; i++) {
-                uint32_t wanted = list[i].m * list[i].n > SMALL ? LARGE_WANTED : GROUPS_WANTED;
+                uint32_t wanted = list[i].m * list[i].n > SMALL ? large : GROUPS_WANTED;
                 bool take;
 
                 if (!fits(call, &list[i], shared(&list[i])) || passed_over(i, &take))
@@ -122,8 +124,21 @@ static void set_tiling(const struct vk_call *call, const struct tiling *t, struc
         d->n_constants = QVF_ARRAY_LENGTH(constants);
 }
 
-static void emit_forward(struct vk_build *build, const struct vk_call *call, const struct tiling *t,
-                uint32_t row, uint32_t rows)
+/* The product of an adapter's thin half by its thick one is added within the kernel: operands 1 and 2 of `adapter`. */
+static void set_adapter(const struct vk_call *adapter, uint32_t row, uint32_t rows, struct vk_dispatch *d)
+{
+        if (!adapter)
+                return;
+        d->bind[4] = vk_ternary_operand(&adapter->operand[1], row, rows, false);
+        d->bind[5] = (struct vk_binding){ .value = adapter->operand[2].value };
+        d->n_bind = 6;
+        d->constant[d->n_constants++] = adapter->operand[1].columns;
+        d->push.f[1] = adapter->op->f[0];
+        d->cost += (uint64_t)rows * adapter->operand[2].rows * adapter->operand[2].columns;
+}
+
+static void emit_forward(struct vk_build *build, const struct vk_call *call, const struct vk_call *adapter,
+                const struct tiling *t, uint32_t row, uint32_t rows)
 {
         const struct vk_operand *o = call->operand;
         struct vk_dispatch d = vk_dispatch(call, VK_SHADER_MATMUL_TERNARY_MATRIX);
@@ -142,27 +157,30 @@ static void emit_forward(struct vk_build *build, const struct vk_call *call, con
         d.groups[0] = vk_div_up(o[3].rows, t->n);
         d.groups[1] = vk_div_up(rows, t->m);
         d.cost = (uint64_t)rows * o[3].rows * o[1].columns / FORWARD_SPEED;
+        set_adapter(adapter, row, rows, &d);
         vk_emit(build, &d);
 }
 
-bool vk_ternary_matrix(struct vk_build *build, const struct vk_call *call)
+bool vk_ternary_matrix(struct vk_build *build, const struct vk_call *call, const struct vk_call *adapter)
 {
         const struct vk_operand *o = call->operand;
         const struct qvf_value *weight = o[3].value;
         uint32_t step = (uint32_t)qvf_min_u64(vk_rows_in_range(call, &o[0]), vk_rows_in_range(call, &o[1]));
         const struct tiling *t;
+        uint32_t large;
 
         if (!call->features->matrix_int8 || !weight->packed || weight->block_scales ||
                         call->rows <= VECTOR_ROWS || vk_ternary_rows_in_range(call, weight) < weight->rows)
                 return false;
+        large = call->rows < LARGE_ROWS ? LARGE_WANTED : LARGE_FORWARD;
         t = weight->dtype == QVF_TQ2_0 ? choose(call, forward_p2, QVF_ARRAY_LENGTH(forward_p2),
-                                                         forward_shared, call->rows, weight->rows)
+                                                         forward_shared, call->rows, weight->rows, large)
                                        : choose(call, forward_p1, QVF_ARRAY_LENGTH(forward_p1),
-                                                         forward_shared, call->rows, weight->rows);
+                                                         forward_shared, call->rows, weight->rows, large);
         if (!t)
                 return false;
         for (uint32_t row = 0; row < call->rows; row += step)
-                emit_forward(build, call, t, row, (uint32_t)qvf_min_u64(call->rows - row, step));
+                emit_forward(build, call, adapter, t, row, (uint32_t)qvf_min_u64(call->rows - row, step));
         return true;
 }
 
@@ -188,8 +206,8 @@ static void emit_gradient(struct vk_build *build, const struct vk_call *call, co
         vk_emit(build, &d);
 }
 
-static void emit_backward(struct vk_build *build, const struct vk_call *call, const struct tiling *t,
-                uint32_t row, uint32_t rows)
+static void emit_backward(struct vk_build *build, const struct vk_call *call, const struct vk_call *adapter,
+                const struct tiling *t, uint32_t row, uint32_t rows)
 {
         const struct vk_operand *o = call->operand;
         uint32_t width = vk_div_up(o[1].columns, 8);
@@ -215,10 +233,12 @@ static void emit_backward(struct vk_build *build, const struct vk_call *call, co
         d.groups[0] = vk_div_up(o[0].columns, t->n);
         d.groups[1] = vk_div_up(rows, t->m);
         d.cost = (uint64_t)rows * o[2].rows * o[0].columns / BACKWARD_SPEED;
+        set_adapter(adapter, row, rows, &d);
         vk_emit(build, &d);
 }
 
-bool vk_ternary_matrix_backward(struct vk_build *build, const struct vk_call *call)
+bool vk_ternary_matrix_backward(
+                struct vk_build *build, const struct vk_call *call, const struct vk_call *adapter)
 {
         const struct vk_operand *o = call->operand;
         const struct qvf_value *weight = o[2].value;
@@ -231,12 +251,15 @@ bool vk_ternary_matrix_backward(struct vk_build *build, const struct vk_call *ca
         step = qvf_min_u64(step, qvf_max_u64(SCRATCH_BYTES / 2 / o[1].columns, ROWS_LEAST));
         t = weight->dtype == QVF_TQ2_0
                             ? choose(call, backward_p2, QVF_ARRAY_LENGTH(backward_p2), backward_shared,
-                                              (uint32_t)qvf_min_u64(call->rows, step), o[0].columns)
+                                              (uint32_t)qvf_min_u64(call->rows, step), o[0].columns,
+                                              LARGE_WANTED)
                             : choose(call, backward_p1, QVF_ARRAY_LENGTH(backward_p1), backward_shared,
-                                              (uint32_t)qvf_min_u64(call->rows, step), o[0].columns);
+                                              (uint32_t)qvf_min_u64(call->rows, step), o[0].columns,
+                                              LARGE_WANTED);
         if (!t)
                 return false;
         for (uint64_t row = 0; row < call->rows; row += step)
-                emit_backward(build, call, t, (uint32_t)row, (uint32_t)qvf_min_u64(call->rows - row, step));
+                emit_backward(build, call, adapter, t, (uint32_t)row,
+                                (uint32_t)qvf_min_u64(call->rows - row, step));
         return true;
 }

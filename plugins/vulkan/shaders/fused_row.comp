@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #endif
@@ -62,7 +63,7 @@ void main()
 
         if (row >= qvf_rows())
                 return;
-        for (uint k = 0; k < pieces; k++) {
+        [[unroll]] for (uint k = 0; k < pieces; k++) {
                 uint i = k * gl_WorkGroupSize.x + own;
 
                 v[k] = vec4(0.0);
@@ -76,7 +77,7 @@ void main()
         if (normalised != 0) {
                 float factor = row_inverse_root(row_sum(sum) / float(push.n[0]) + push.f[2]);
 
-                for (uint k = 0; k < pieces; k++) {
+                [[unroll]] for (uint k = 0; k < pieces; k++) {
                         uint i = k * gl_WorkGroupSize.x + own;
 
                         if (i < fours) {
@@ -88,7 +89,7 @@ void main()
         }
         if (quantised == 0)
                 return;
-        for (uint k = 0; k < pieces; k++) {
+        [[unroll]] for (uint k = 0; k < pieces; k++) {
                 vec4 size = abs(v[k]);
 
                 largest = max(largest, max(max(size.x, size.y), max(size.z, size.w)));
@@ -98,7 +99,7 @@ void main()
         float factor = qvf_divide(127.0, largest);
         uint words = push.n[1] / 4;
 
-        for (uint k = 0; k < pieces; k++) {
+        [[unroll]] for (uint k = 0; k < pieces; k++) {
                 uint i = k * gl_WorkGroupSize.x + own;
 
                 if (i < words)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #endif
@@ -50,7 +51,7 @@ void main()
 
         if (row >= qvf_rows())
                 return;
-        for (uint k = 0; k < pieces; k++) {
+        [[unroll]] for (uint k = 0; k < pieces; k++) {
                 uint i = k * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
 
                 of_x[k] = of_dy[k] = vec4(0.0);
@@ -63,7 +64,7 @@ void main()
         }
         t = row_inverse_root(row_sum(sum) / float(push.n[0]) + push.f[0]);
         along = row_sum(along) / float(push.n[0]) * t * t * t;
-        for (uint k = 0; k < pieces; k++) {
+        [[unroll]] for (uint k = 0; k < pieces; k++) {
                 uint i = k * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
                 vec4 d = t * of_dy[k] - of_x[k] * along;
 

@@ -5,10 +5,11 @@
 
 #include "qvf.glsl"
 
-layout(local_size_x = 128) in;
+layout(local_size_x_id = 1) in;
 layout(constant_id = 0) const uint COLUMNS = 32; /* of four; the rest are slices of the rows */
+layout(constant_id = 1) const uint INVOCATIONS = 128;
 
-const uint SLICES = 128 / COLUMNS;
+const uint SLICES = INVOCATIONS / COLUMNS;
 
 layout(set = 0, binding = 1, std430) buffer weight_dw
 {
@@ -23,7 +24,7 @@ layout(set = 0, binding = 3, std430) readonly buffer weight_narrow
         vec4 narrow[];
 };
 
-shared vec4 part[128 * 8]; /* [slice][j][column] */
+shared vec4 part[INVOCATIONS * 8]; /* [slice][j][column] */
 
 void main()
 {
@@ -51,7 +52,7 @@ void main()
         [[unroll]] for (uint j = 0; j < 8; j++)
                 part[(slice * 8 + j) * COLUMNS + column] = sum[j];
         barrier();
-        for (uint i = t; i < 8 * COLUMNS; i += 128) {
+        for (uint i = t; i < 8 * COLUMNS; i += INVOCATIONS) {
                 uint j = j0 + i / COLUMNS;
                 vec4 all = part[i];
 

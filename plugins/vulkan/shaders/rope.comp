@@ -4,8 +4,10 @@
 #include "qvf.glsl"
 #include "math.glsl"
 
-/* One invocation turns one pair; what stands beyond the pairs of a head is copied by those of its first ones. */
+/* One invocation turns one pair of each of some heads; what stands beyond the pairs of a head is copied by those of its
+ * first ones. */
 layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint HEADS = 1; /* of an invocation, which turn alike */
 
 layout(set = 0, binding = 1, std430) buffer result { float y[]; };
 layout(set = 0, binding = 2, std430) buffer input_ { float x[]; };
@@ -15,24 +17,30 @@ layout(set = 0, binding = 4, std430) readonly buffer frequency_ { float frequenc
 void main()
 {
         uint columns = push.n[0], head_size = push.n[1], pairs = push.n[2], interleaved = push.n[3];
-        uint half_ = head_size / 2, all = columns / head_size * half_;
+        uint half_ = head_size / 2, heads = columns / head_size;
         uint i = gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x, row = push.row0 + gl_WorkGroupID.y;
+        uint first_head = i / half_ * HEADS, pair = i % half_;
 
-        if (row >= qvf_rows() || i >= all)
+        if (row >= qvf_rows() || first_head >= heads)
                 return;
-        uint at = (row - push.row0) * columns + i / half_ * head_size, pair = i % half_;
         uint a = interleaved != 0 || pair >= pairs ? 2 * pair : pair, b = interleaved != 0 || pair >= pairs ? a + 1 : pair + pairs;
+        vec2 turn = vec2(0.0);
 
-        if (pair >= pairs) {
-                y[at + a] = x[at + a];
-                y[at + b] = x[at + b];
-        } else {
-                vec2 turn = push.f[1] * qvf_sine_cosine(float(position[row - push.row0]) * push.f[0], frequency[push.rest[3] + pair]);
-                float old_a = x[at + a], old_b = x[at + b];
+        if (pair < pairs)
+                turn = push.f[1] * qvf_sine_cosine(float(position[row - push.row0]) * push.f[0], frequency[push.rest[3] + pair]);
+        for (uint head = first_head; head < min(first_head + HEADS, heads); head++) {
+                uint at = (row - push.row0) * columns + head * head_size;
 
-                y[at + a] = old_a * turn.y - old_b * turn.x;
-                y[at + b] = old_a * turn.x + old_b * turn.y;
+                if (pair >= pairs) {
+                        y[at + a] = x[at + a];
+                        y[at + b] = x[at + b];
+                } else {
+                        float old_a = x[at + a], old_b = x[at + b];
+
+                        y[at + a] = old_a * turn.y - old_b * turn.x;
+                        y[at + b] = old_a * turn.x + old_b * turn.y;
+                }
+                if (pair == 0 && (head_size & 1u) != 0)
+                        y[at + head_size - 1] = x[at + head_size - 1];
         }
-        if (pair == 0 && (head_size & 1u) != 0)
-                y[at + head_size - 1] = x[at + head_size - 1];
 }

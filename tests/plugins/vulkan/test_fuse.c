@@ -82,6 +82,11 @@ struct chain {
         float data[PLACES * PLACE / 4];
 };
 
+struct device_and_chain {
+        struct qvf_device *device;
+        struct chain *chain;
+};
+
 static uint32_t pick(uint32_t count)
 {
         return (uint32_t)rand() % count;
@@ -228,6 +233,60 @@ static void copies(struct chain *chain, uint32_t columns)
         }
 }
 
+/* A ternary matrix as the backend wants it. */
+static uint16_t add_ternary(struct device_and_chain *c, uint32_t rows, uint32_t columns)
+{
+        struct chain *chain = c->chain;
+        struct qvf_weight weight = { sizeof(weight), QVF_TQ2_0, rows, columns, 0.25f, 0, NULL,
+                (uint64_t)rows * columns / 256 * 66 };
+        uint16_t value = add(chain, rows, columns, QVF_TQ2_0);
+        uint8_t *file = malloc(weight.bytes);
+        uint64_t packed;
+
+        for (uint64_t i = 0; i < weight.bytes; i++) {
+                file[i] = 0;
+                for (int j = 0; j < 8; j += 2)
+                        file[i] |= (uint8_t)(pick(3) << j);
+        }
+        for (uint64_t i = 64; i < weight.bytes; i += 66) /* 0.25 as f16 */
+                memcpy(&file[i], (const uint8_t[]){ 0, 0x34 }, 2);
+        weight.data = file;
+        ck_assert_int_eq(backend->pack_size(c->device, &weight, &packed), 0);
+        ck_assert_uint_le(packed, PLACE);
+        ck_assert_int_eq(
+                        backend->pack(c->device, &weight, (char *)chain->data + chain->values[value].offset),
+                        0);
+        chain->values[value].packed = 1;
+        chain->values[value].scale = 0.25f;
+        free(file);
+        return value;
+}
+
+/* A ternary product and what an adapter adds to it, forth or back. */
+static void adapters(struct device_and_chain *c)
+{
+        struct chain *chain = c->chain;
+        uint32_t outputs = 4 * (1 + pick(100)), inputs = 256 * (1 + pick(4)), rank = 1 + pick(17);
+        uint16_t w, y, x, t;
+
+        rank = pick(3) ? (rank + 3) / 4 * 4 : rank;
+        outputs -= pick(4) == 0;
+        w = add_ternary(c, outputs, inputs);
+        t = add(chain, chain->declared, rank, QVF_F32);
+        if (pick(2)) {
+                y = add(chain, chain->declared, outputs, QVF_F32);
+                x = add(chain, chain->declared, inputs, QVF_I8);
+                OP(MATMUL_TERNARY, y, x, add(chain, chain->declared, 1, QVF_F32), w);
+                OP(MATMUL, y, t, add(chain, outputs, rank, QVF_F32))->flags = QVF_ACCUMULATE;
+        } else {
+                y = add(chain, chain->declared, inputs, QVF_F32);
+                x = add(chain, chain->declared, outputs, QVF_F32);
+                OP(MATMUL_TERNARY_BACKWARD, y, x, w)->flags = pick(2) ? QVF_ACCUMULATE : 0;
+                OP(MATMUL_BACKWARD, y, t, add(chain, rank, inputs, QVF_F32))->flags = QVF_ACCUMULATE;
+        }
+        chain->ops[1].f[0] = 0.5f;
+}
+
 /* Runs `count` operations as one program over what is in the buffer. */
 static void run(struct qvf_device *device, struct chain *chain, const struct qvf_op *ops, uint32_t count)
 {
@@ -302,8 +361,10 @@ static void compare_many(int kind, int count)
                         backward(&chain, width);
                 else if (kind == 2)
                         rope(&chain, pick(2));
-                else
+                else if (kind == 3)
                         copies(&chain, width);
+                else
+                        adapters(&(struct device_and_chain){ device, &chain });
                 compare(device, &chain);
         }
         if (device)
@@ -334,5 +395,11 @@ START_TEST(to_halves_and_back)
 }
 END_TEST
 
+START_TEST(products_with_adapters)
+{
+        compare_many(4, 12);
+}
+END_TEST
+
 QVF_SUITE("vulkan fuse", 120, sums_norms_and_codes, back_through_norms_and_gates, turns_and_caches,
-                to_halves_and_back)
+                to_halves_and_back, products_with_adapters)

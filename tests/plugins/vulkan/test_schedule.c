@@ -61,7 +61,7 @@ START_TEST(keeps_what_must_wait_in_order)
                 bool seen[OPS] = { 0 };
 
                 make(values, ops, &desc);
-                ck_assert_int_eq(vk_schedule(&desc, ordered), 0);
+                ck_assert_int_eq(vk_schedule(&desc, false, ordered), 0);
                 for (int i = 0; i < OPS; i++) {
                         ck_assert(!seen[ordered[i].i[0]]);
                         seen[ordered[i].i[0]] = true;
@@ -92,7 +92,7 @@ START_TEST(brings_independent_ones_together)
                 values[i] = (struct qvf_value){
                         .offset = i * 256, .rows = 1, .columns = 64, .dtype = QVF_F32
                 };
-        ck_assert_int_eq(vk_schedule(&desc, ordered), 0);
+        ck_assert_int_eq(vk_schedule(&desc, false, ordered), 0);
         for (int i = 0; i < 7; i++)
                 ck_assert_uint_eq(ordered[i].operand[0], wanted[i]);
 }
@@ -113,13 +113,38 @@ START_TEST(keeps_together_what_is_emitted_together)
                 values[i] = (struct qvf_value){
                         .offset = i * 256, .rows = 1, .columns = 64, .dtype = QVF_F32
                 };
-        ck_assert_int_eq(vk_schedule(&desc, ordered), 0);
+        ck_assert_int_eq(vk_schedule(&desc, false, ordered), 0);
         ck_assert_mem_eq(&ordered[1], &ops[1], 3 * sizeof(*ops));
         desc.n_ops = 5;
-        ck_assert_int_eq(vk_schedule(&desc, ordered), 0);
+        ck_assert_int_eq(vk_schedule(&desc, false, ordered), 0);
         ck_assert_mem_eq(ordered, ops, 5 * sizeof(*ops));
 }
 END_TEST
 
+/* With `adapters` what an adapter adds to a product follows it at once; without, products come side by side first. */
+START_TEST(keeps_adapters_with_their_products)
+{
+        struct qvf_value values[14];
+        struct qvf_op ops[] = { { .kind = QVF_OP_MATMUL_TERNARY, .operand = { 1, 0, 10, 11 } },
+                { .kind = QVF_OP_MATMUL, .flags = QVF_ACCUMULATE, .operand = { 1, 2, 12, QVF_NONE } },
+                { .kind = QVF_OP_MATMUL_TERNARY, .operand = { 3, 0, 10, 11 } },
+                { .kind = QVF_OP_MATMUL, .flags = QVF_ACCUMULATE, .operand = { 3, 2, 12, QVF_NONE } },
+                { .kind = QVF_OP_ATTENTION_TRAIN, .operand = { 8, 9, 1, 3, 3, 3 } } };
+        static const uint16_t apart[] = { 0, 2, 1, 3, 4 };
+        struct qvf_op ordered[5];
+        struct qvf_program_desc desc = { sizeof(desc), 14, 5, values, ops, "adapters" };
+
+        for (uint32_t i = 0; i < 14; i++)
+                values[i] = (struct qvf_value){
+                        .offset = i * 256, .rows = 1, .columns = 64, .dtype = QVF_F32
+                };
+        ck_assert_int_eq(vk_schedule(&desc, true, ordered), 0);
+        ck_assert_mem_eq(ordered, ops, sizeof(ops));
+        ck_assert_int_eq(vk_schedule(&desc, false, ordered), 0);
+        for (int i = 0; i < 5; i++)
+                ck_assert_mem_eq(&ordered[i], &ops[apart[i]], sizeof(*ops));
+}
+END_TEST
+
 QVF_SUITE("vulkan schedule", 60, keeps_what_must_wait_in_order, brings_independent_ones_together,
-                keeps_together_what_is_emitted_together)
+                keeps_together_what_is_emitted_together, keeps_adapters_with_their_products)

@@ -2,7 +2,8 @@
 /* dx = scale · Wᵀ dy by cooperative matrices of f16, summed in f32; dy was brought to f16 by matmul_ternary_gradient. A
  * workgroup has BM rows and BN columns of dx; BK rows of W, spread out into f16, and as many columns of dy are laid in
  * shared memory, while the next ones are on their way. Of its WM · WN · WK subgroups WK share one part of the result:
- * each does its part of W's rows, and the sums are added in the end, in order. */
+ * each does its part of W's rows, and the sums are added in the end, in order. With RANK an adapter's part is added before
+ * a number is stored. */
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
@@ -11,6 +12,7 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_EXT_control_flow_attributes : require
 #include "qvf.glsl"
+#include "thin.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint LAYOUT = 0; /* 0: P2, 1: P1 */
@@ -27,7 +29,8 @@ layout(set = 0, binding = 2, std430) readonly buffer halves { uvec4 dy[]; };
 layout(set = 0, binding = 3, std430) readonly buffer weights { uvec2 w[]; };
 layout(set = 0, binding = 4, std430) readonly buffer factors { float factor[]; };
 
-/* push.n: rows of W, uvec4s of a row of dy, uvec2s of a row of W, columns of dx; f[0] the scale of W */
+/* push.n: rows of W, uvec4s of a row of dy, uvec2s of a row of W, columns of dx; f[0] the scale of W, f[1] that of
+ * the adapter */
 
 #define MATRIX 16u
 #define SUMS (MATRIX * MATRIX)
@@ -44,6 +47,7 @@ const uint DY_LOADS = (BM * DY_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
 const uint W_LOADS = (BK * W_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
 const uint TILES = W_AT + BK * W_STRIDE;
 const uint STAGES = WM * WN * WK * FN * SUMS / 4u;
+const bool STEADY = 32u % (FN * MATRIX / 4u) == 0u;      /* an invocation stores numbers of the same columns */
 
 shared uvec4 tile[TILES > STAGES ? TILES : STAGES];
 
@@ -136,6 +140,13 @@ void wait()
         }
 }
 
+/* Columns c to c + 3 of A. */
+void thin_fetch(uint c)
+{
+        [[unroll]] for (uint j = 0u; j < RANK; j++)
+                thin_by[j] = push.f[1] * thick[(push.rest[5] + j * push.n[3] + min(c, push.n[3] - 4u)) / 4u];
+}
+
 /* Four numbers of dx. */
 void put(uint row, uint rows, uint c, vec4 all)
 {
@@ -145,6 +156,8 @@ void put(uint row, uint rows, uint c, vec4 all)
         if (row >= rows || c >= push.n[3])
                 return;
         all *= push.f[0] * factor[push.rest[3] + row];
+        if (RANK > 0u)
+                all += thin_sum(row);
         if ((push.n[3] | push.rest[0]) % 4u == 0u) {
                 dx4[at / 4u] = accumulate ? dx4[at / 4u] + all : all;
                 return;
@@ -193,11 +206,14 @@ void main()
                 wait();
                 for (uint at = part * gl_SubgroupSize + gl_SubgroupInvocationID; at < FN * SUMS / 4u; at += WK * gl_SubgroupSize) {
                         uint row = first_row + (wm * FM + i) * MATRIX + at / (FN * MATRIX / 4u);
+                        uint c = column + wn * FN * MATRIX + at % (FN * MATRIX / 4u) * 4u;
                         vec4 all = vec4(0.0);
 
                         [[unroll]] for (uint p = 0u; p < WK; p++)
                                 all += uintBitsToFloat(tile[(p * WM * WN + within) * (FN * SUMS / 4u) + at]);
-                        put(row, rows, column + wn * FN * MATRIX + at % (FN * MATRIX / 4u) * 4u, all.xzyw); /* back to their places */
+                        if (RANK > 0u && (i == 0u && at < WK * gl_SubgroupSize || !STEADY))
+                                thin_fetch(c);
+                        put(row, rows, c, all.xzyw); /* back to their places */
                 }
                 wait();
         }

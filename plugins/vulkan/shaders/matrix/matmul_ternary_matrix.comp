@@ -2,7 +2,7 @@
 /* Rows of q times a packed ternary matrix by cooperative matrices of int8. A workgroup has BM rows of q and BN rows of W;
  * BK columns of both are laid in shared memory, W spread out into int8, while the next ones are on their way. Of its
  * WM · WN · WK subgroups WK share one part of the result: each does its part of the columns, and the sums are added in the
- * end, which integers allow in any order. */
+ * end, which integers allow in any order. With RANK an adapter's part is added before a number is stored. */
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
@@ -11,6 +11,7 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_int8 : require
 #extension GL_EXT_control_flow_attributes : require
 #include "qvf.glsl"
+#include "thin.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint LAYOUT = 0; /* 0: P2, 1: P1 */
@@ -27,7 +28,8 @@ layout(set = 0, binding = 2, std430) readonly buffer quantised { uvec4 q[]; };
 layout(set = 0, binding = 3, std430) readonly buffer scales { float scale[]; };
 layout(set = 0, binding = 4, std430) readonly buffer weights { uvec4 w[]; };
 
-/* push.n: columns of q, rows of W here, columns of y, first row of W here, uvec4s in a row of W; f[0] the scale of W */
+/* push.n: columns of q, rows of W here, columns of y, first row of W here, uvec4s in a row of W; f[0] the scale of W, f[1]
+ * that of the adapter */
 
 #define MATRIX_M 16u
 #define MATRIX_N 16u
@@ -44,6 +46,7 @@ const uint Q_LOADS = (BM * Q_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
 const uint W_LOADS = (BN * W_WIDTH + INVOCATIONS - 1u) / INVOCATIONS;
 const uint TILES = (BM + BN) * STRIDE;
 const uint STAGES = WM * WN * WK * FN * SUMS / 4u;
+const bool STEADY = 32u % (FN * MATRIX_N / 4u) == 0u;    /* an invocation stores numbers of the same columns */
 
 shared uvec4 tile[TILES > STAGES ? TILES : STAGES];
 shared vec2 factor[BM]; /* of a row: the scale of W by that of q */
@@ -133,6 +136,19 @@ void wait()
         }
 }
 
+/* B's rows first_n + n to n + 3, turned. */
+void thin_fetch(uint n)
+{
+        [[unroll]] for (uint j = 0u; j < RANK / 4u; j++) {
+                vec4 of[4];
+
+                [[unroll]] for (uint i = 0u; i < 4u; i++)
+                        of[i] = thick[push.rest[5] / 4u + min(n + i, push.n[1] - 1u) * (RANK / 4u) + j];
+                [[unroll]] for (uint k = 0u; k < 4u; k++)
+                        thin_by[4u * j + k] = push.f[1] * vec4(of[0][k], of[1][k], of[2][k], of[3][k]);
+        }
+}
+
 /* Four numbers of y. */
 void put(uint row, uint rows, uint n, vec2 by, ivec4 all)
 {
@@ -141,6 +157,8 @@ void put(uint row, uint rows, uint n, vec2 by, ivec4 all)
 
         if (row >= rows || n >= push.n[1])
                 return;
+        if (RANK > 0u)
+                four += thin_sum(row);
         if ((push.n[2] | push.rest[0] | push.n[3] | push.n[1]) % 4u == 0u) {
                 y4[at / 4u] = four;
                 return;
@@ -191,11 +209,14 @@ void main()
                 wait();
                 for (uint at = part * gl_SubgroupSize + gl_SubgroupInvocationID; at < FN * SUMS / 4u; at += WK * gl_SubgroupSize) {
                         uint row = (wm * FM + i) * MATRIX_M + at / (FN * MATRIX_N / 4u);
+                        uint n = first_n + wn * FN * MATRIX_N + at % (FN * MATRIX_N / 4u) * 4u;
                         ivec4 all = ivec4(0);
 
                         [[unroll]] for (uint p = 0u; p < WK; p++)
                                 all += ivec4(tile[(p * WM * WN + within) * (FN * SUMS / 4u) + at]);
-                        put(first_row + row, rows, first_n + wn * FN * MATRIX_N + at % (FN * MATRIX_N / 4u) * 4u, factor[row], all);
+                        if (RANK > 0u && (i == 0u && at < WK * gl_SubgroupSize || !STEADY))
+                                thin_fetch(n);
+                        put(first_row + row, rows, n, factor[row], all);
                 }
                 wait();
         }
