@@ -36,14 +36,16 @@ struct cpu_step { /* an operation, ready to run */
         struct qvf_op op;
         struct cpu_kernel kernel;
         struct cpu_operand operand[QVF_OP_OPERANDS];
-        uint32_t all_rows;   /* R with QVF_ROWS_ALL */
-        bool first_of_group; /* groups.c: the threads meet before it */
-        uint16_t slot;       /* its place in its group */
+        uint32_t all_rows; /* R with QVF_ROWS_ALL */
         uint64_t scratch_bytes;
-        void *scratch; /* shared by the threads; no other step of its group has it */
+        struct {               /* groups.c: for few rows and for many */
+                bool first;    /* the threads meet before it */
+                uint16_t slot; /* its place in its group */
+                void *scratch; /* shared by the threads; no other step of its group has it */
+        } group[2];
 };
 
-#define CPU_GROUP_MOST 16u /* steps */
+#define CPU_GROUP_MOST 32u /* steps */
 
 struct qvf_program {
         struct qvf_device *device;

@@ -45,6 +45,9 @@ struct cpu_kernel {
         /* Shared scratch for an operation, by its operands' declared rows; NULL: none. */
         size_t (*scratch_bytes)(
                         const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
+        /* Whether with cpu_many_rows() and these operands it shares its work out as the kernels that cpu_by_rows() names,
+         * and uses no scratch; NULL: no. */
+        bool (*many_by_rows)(const struct cpu_operand *operands);
 };
 
 /* One table per level (plain, avx2, …), indexed by operation; run == NULL: the level below does it. A level is a
@@ -76,6 +79,12 @@ static inline bool cpu_by_rows(uint32_t kind)
         case QVF_OP_GATE_BACKWARD: return true;
         default: return false;
         }
+}
+
+/* Enough rows for each thread to have some of its own. */
+static inline bool cpu_many_rows(uint32_t rows, unsigned n_threads)
+{
+        return rows >= 24u * n_threads;
 }
 
 static inline void cpu_barrier(const struct cpu_call *call)

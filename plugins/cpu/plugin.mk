@@ -11,7 +11,7 @@ cpu_FLAGS_sse := -mssse3 -msse4.1
 cpu_FLAGS_avx2 := -mavx2 -mfma -mf16c
 cpu_FLAGS_avxvnni := $(cpu_FLAGS_avx2) -mavxvnni
 cpu_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
-cpu_FLAGS_amx := $(cpu_FLAGS_avx512) -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16
+cpu_FLAGS_amx := $(cpu_FLAGS_avx512) -mavx512bf16 -mgfni -mamx-tile -mamx-int8 -mamx-bf16
 cpu_FLAGS_neon :=
 cpu_FLAGS_dotprod := -march=armv8.2-a+dotprod
 cpu_FLAGS_i8mm := -march=armv8.2-a+dotprod+i8mm

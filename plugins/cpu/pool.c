@@ -177,17 +177,26 @@ static uint32_t rows_of(const struct cpu_step *step, const struct qvf_args *args
         }
 }
 
+/* Which of the two ways of grouping steps a run takes. */
+static bool many_rows(const struct qvf_program *program)
+{
+        return cpu_many_rows(program->args.rows, program->pool->n_threads);
+}
+
 static uint32_t group_end(const struct qvf_program *program, uint32_t step)
 {
+        bool many = many_rows(program);
+
         do
                 step++;
-        while (step < program->n_steps && !program->steps[step].first_of_group);
+        while (step < program->n_steps && !program->steps[step].group[many].first);
         return step;
 }
 
 static void run_steps(struct cpu_call *call, const struct qvf_program *program, uint32_t step, uint32_t end)
 {
         struct cpu_pool *pool = call->context;
+        bool many = many_rows(program);
 
         for (; step < end; step++) {
                 const struct cpu_step *s = &program->steps[step];
@@ -195,8 +204,8 @@ static void run_steps(struct cpu_call *call, const struct qvf_program *program, 
                 call->op = &s->op;
                 memcpy(call->operand, s->operand, sizeof(call->operand));
                 call->rows = rows_of(s, &program->args);
-                call->scratch = s->scratch;
-                call->next = &pool->work[s->slot].next;
+                call->scratch = s->group[many].scratch;
+                call->next = &pool->work[s->group[many].slot].next;
                 /* No rows, nothing to do, but for the one result that has no rows of them. */
                 if (call->rows > 0 || s->op.kind == QVF_OP_MATMUL_WEIGHT_BACKWARD)
                         s->kernel.run(call);

@@ -4,18 +4,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "plugins/cpu/lanes/kernels.h"
+#include "plugins/cpu/amx/kernels.h"
 
 #define BIT(n) (1u << (n))
 #define ASK_FOR_STATE 0x1023 /* ARCH_REQ_XCOMP_PERM of arch_prctl(2), for the whole process */
 #define STATE_OF_TILES 18    /* XFEATURE_XTILEDATA */
 
-/* What vcvtneps2bf16 needs. */
-static bool has_bf16(void)
+/* Multiplication by a matrix of bits, which unpacks weights, and vcvtneps2bf16. */
+static bool has_gfni_and_bf16(void)
 {
         unsigned a, b, c, d;
 
-        return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & BIT(5));
+        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & BIT(8)) &&
+               __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & BIT(5));
 }
 
 static bool has_avx512(void)
@@ -57,7 +58,7 @@ static bool may_use_unit(void)
 
 static bool available(void)
 {
-        return has_avx512() && has_bf16() && has_unit() && may_use_unit();
+        return has_avx512() && has_gfni_and_bf16() && has_unit() && may_use_unit();
 }
 
 extern const struct cpu_level cpu_level_amx;
@@ -66,7 +67,9 @@ const struct cpu_level cpu_level_amx = {
         .name = "amx",
         .available = available,
         .entries = {
-                [QVF_OP_MATMUL_TERNARY] = SCRATCH_IF(matmul_ternary),
+                [QVF_OP_MATMUL_TERNARY] = { { cpu_amx_matmul_ternary, cpu_amx_matmul_ternary_scratch,
+                                                            cpu_amx_matmul_ternary_by_rows },
+                                cpu_amx_matmul_ternary_supports },
                 [QVF_OP_MATMUL_TERNARY_BACKWARD] = SCRATCH_IF(matmul_ternary_backward),
         },
 };

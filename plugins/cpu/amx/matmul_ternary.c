@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y = W.scale · scale[r] · (W q), many rows: 32 rows of W are unpacked into a panel of signed bytes, as tiles of columns, and
- * 32 rows of q at a time are multiplied with it where they stand. Few rows are read by the AVX-512 level's kernel. */
+/* y = W.scale · scale[r] · (W q), by 32 rows of q, read where they stand, and 32 rows of W, unpacked as tiles of columns.
+ *
+ * Few rows (decode) are the AVX-512 level's. With many, each thread has rows of its own: what it reads and writes stays in its
+ * cache, before this product and behind it, and it unpacks a block of W while the matrix unit has the one before. In
+ * between a task has 32 rows of W, which become a panel, and as many rows of q as make the tasks come out even. */
+#include "plugins/cpu/amx/kernels.h"
 #include "plugins/cpu/amx/share.h"
-#include "plugins/cpu/amx/tile.h"
-#include "plugins/cpu/avx512/ternary.h"
-#include "plugins/cpu/lanes/kernels.h"
+#include "plugins/cpu/amx/weights.h"
 
 #define FEW_ROWS 4u
 #define UNPACKING 2u /* to unpack 32 rows of W takes as long as two blocks' products */
-
-void cpu_avx512_matmul_ternary(const struct cpu_call *call);
-size_t cpu_avx512_matmul_ternary_scratch(
-                const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
-bool cpu_avx512_matmul_ternary_supports(const struct qvf_op *op, const struct cpu_operand *operands);
 
 struct product {
         float *y;
@@ -56,17 +53,23 @@ static struct product product_of(const struct cpu_call *call)
         };
 }
 
-static void unpack(const struct product *p, uint32_t output)
+/* Block `block` of 16 rows of W: four tiles. */
+static ALWAYS_INLINE void unpack(const struct product *p, uint32_t output, uint32_t block, int8_t *tiles)
 {
-        for (uint32_t half = 0; half < 2; half++) {
-                uint32_t first = output + half * TILE_SIDE,
-                         left = first < p->outputs ? p->outputs - first : 0;
+        const uint8_t *from = p->weights + (size_t)block * (p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK);
+        uint32_t left = output < p->outputs ? p->outputs - output : 0;
 
-                unpack_weights(p->dtype, p->weights + (size_t)(left ? first : 0) * p->row_bytes,
-                                p->row_bytes, left < TILE_SIDE ? left : TILE_SIDE,
-                                p->columns / QVF_TERNARY_BLOCK,
-                                (uint8_t *)p->panel + (size_t)half * TILE_SIDE * p->columns, TILE_LINE);
-        }
+        unpack_tiles(p->dtype, from + (size_t)(left ? output : 0) * p->row_bytes, p->row_bytes,
+                        left < TILE_SIDE ? left : TILE_SIDE, tiles);
+}
+
+static void unpack_panel_of(const struct product *p, uint32_t output)
+{
+        for (uint32_t half = 0; half < 2; half++)
+                for (uint32_t block = 0; block < p->columns / QVF_TERNARY_BLOCK; block++)
+                        unpack(p, output + half * TILE_SIDE, block,
+                                        p->panel + (size_t)half * TILE_SIDE * p->columns +
+                                                        (size_t)block * TILES_EACH * TILE_BYTES);
 }
 
 static void fill_last(const struct product *p)
@@ -156,6 +159,98 @@ static void fetch_part(const struct product *p, const struct task *later, uint32
                 _mm_prefetch((const char *)from + i, _MM_HINT_T1);
 }
 
+/* Rows of q for one block of W. The last rows of all are copied, with zeros behind them. */
+struct left {
+        const int8_t *q;
+        size_t stride;
+        bool half; /* 16 rows are enough */
+};
+
+static ALWAYS_INLINE struct left rows_of_block(
+                const struct product *p, uint32_t row, uint32_t rows, uint32_t block, int8_t *copy)
+{
+        const int8_t *q = p->q + (size_t)row * p->columns + (size_t)block * QVF_TERNARY_BLOCK;
+
+        if (row + BLOCK_SIDE <= p->rows)
+                return (struct left){ q, p->columns, rows <= TILE_SIDE };
+        for (uint32_t r = 0; row + r < p->rows; r++)
+                memcpy(copy + (size_t)r * QVF_TERNARY_BLOCK, q + (size_t)r * p->columns, QVF_TERNARY_BLOCK);
+        return (struct left){ copy, QVF_TERNARY_BLOCK, rows <= TILE_SIDE };
+}
+
+/* With 64 of a block's columns. */
+static ALWAYS_INLINE void multiply(const struct left *left, const int8_t *tiles, const unsigned part)
+{
+        const int8_t *q = left->q + (size_t)part * TILE_LINE, *low = tiles + (size_t)part * TILE_BYTES;
+
+        tiles_load_columns(low, low + TILES_EACH * TILE_BYTES);
+        if (left->half) {
+                tiles_load_some_rows(q, left->stride);
+                tiles_multiply_some_bytes();
+        } else {
+                tiles_load_rows(q, q + TILE_SIDE * left->stride, left->stride);
+                tiles_multiply_bytes();
+        }
+}
+
+/* The next block of W is unpacked between the products of this one, which take longer.
+ * Rows of q beyond `rows` are another thread's, which may be writing them: what becomes of them is not stored. */
+static void run_own_block(
+                const struct product *p, uint32_t row, uint32_t rows, uint32_t output, int8_t *copy)
+{
+        _Alignas(64) int8_t tiles[2][2 * TILES_EACH * TILE_BYTES];
+        _Alignas(64) int32_t sums[BLOCK_SIDE * BLOCK_SIDE];
+        uint32_t blocks = p->columns / QVF_TERNARY_BLOCK;
+
+        tiles_clear();
+        unpack(p, output, 0, tiles[0]);
+        unpack(p, output + TILE_SIDE, 0, tiles[0] + TILES_EACH * TILE_BYTES);
+        for (uint32_t block = 0; block < blocks; block++) {
+                struct left left = rows_of_block(p, row, rows, block, copy);
+                const int8_t *now = tiles[block % 2];
+                int8_t *next = tiles[(block + 1) % 2];
+                bool more = block + 1 < blocks;
+
+                multiply(&left, now, 0);
+                if (more)
+                        unpack(p, output, block + 1, next);
+                multiply(&left, now, 1);
+                multiply(&left, now, 2);
+                if (more)
+                        unpack(p, output + TILE_SIDE, block + 1, next + TILES_EACH * TILE_BYTES);
+                multiply(&left, now, 3);
+        }
+        tiles_store(sums, BLOCK_SIDE * sizeof(*sums));
+        store_block(p, sums, row, rows, output);
+}
+
+static void run_own_rows(const struct cpu_call *call, const struct product *p)
+{
+        _Alignas(64) int8_t copy[BLOCK_SIDE * QVF_TERNARY_BLOCK] = { 0 };
+        uint32_t begin, end;
+
+        cpu_share(call, p->rows, 1, &begin, &end);
+        if (begin == end)
+                return;
+        tiles_begin();
+        for (uint32_t output = 0; output < p->outputs; output += BLOCK_SIDE) {
+                const struct task later = { .output = output + BLOCK_SIDE };
+
+                if (later.output < p->outputs)
+                        fetch_part(p, &later, 0, 1);
+                for (uint32_t row = begin; row < end; row += BLOCK_SIDE)
+                        run_own_block(p, row, end - row < BLOCK_SIDE ? end - row : BLOCK_SIDE, output, copy);
+                cpu_pause_point(call);
+        }
+        tiles_end();
+}
+
+/* TQ1_0 takes several times as long to unpack: there threads share what they unpacked among more rows. */
+bool cpu_amx_matmul_ternary_by_rows(const struct cpu_operand *operands)
+{
+        return operands[3].dtype == QVF_TQ2_0;
+}
+
 void cpu_amx_matmul_ternary(const struct cpu_call *call)
 {
         struct product p = product_of(call);
@@ -168,10 +263,14 @@ void cpu_amx_matmul_ternary(const struct cpu_call *call)
                 cpu_avx512_matmul_ternary(call);
                 return;
         }
+        if (cpu_many_rows(p.rows, call->n_threads) && cpu_amx_matmul_ternary_by_rows(call->operand)) {
+                run_own_rows(call, &p);
+                return;
+        }
         tasks.groups = row_groups(tasks.panels, tasks.blocks, UNPACKING, call->n_threads);
         tiles_begin();
         for (more = next_task(call, &tasks, &task); more; task = later) {
-                unpack(&p, task.output);
+                unpack_panel_of(&p, task.output);
                 more = next_task(call, &tasks, &later);
                 for (uint32_t block = task.block; block < task.end; block++) {
                         if (block * BLOCK_SIDE == p.last_row && !filled) {

@@ -6,18 +6,15 @@
  * of the rows of dy, 16 at a time: the block's upper half is Σ W q, the lower half Σ W p. */
 #include <math.h>
 
+#include "plugins/cpu/amx/kernels.h"
 #include "plugins/cpu/amx/share.h"
 #include "plugins/cpu/amx/tile.h"
 #include "plugins/cpu/avx512/ternary.h"
-#include "plugins/cpu/lanes/kernels.h"
 
 #define SLICE 64u /* columns of a task: a quarter of a ternary block */
 #define SLICES (QVF_TERNARY_BLOCK / SLICE)
 #define LOST 254.0f  /* steps of p in one step of q */
 #define UNPACKING 5u /* to unpack a slice takes as long as five blocks of 16 rows */
-
-bool cpu_avx512_matmul_ternary_backward_supports(
-                const struct qvf_op *op, const struct cpu_operand *operands);
 
 struct product {
         float *dx;

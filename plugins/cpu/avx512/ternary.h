@@ -55,13 +55,8 @@ static ALWAYS_INLINE __m512i load_tq1(const uint8_t *block)
         return bytes;
 }
 
-static ALWAYS_INLINE void store_less(uint8_t *to, __m512i codes, const char less)
-{
-        _mm512_store_si512(to, less ? _mm512_sub_epi8(codes, _mm512_set1_epi8(less)) : codes);
-}
-
-/* Panel of 16 rows: columns / 4 vectors, vector k holding 4 codes (of columns 4k … 4k + 3) of each row, minus `less`. */
-static ALWAYS_INLINE void unpack_tq2_block(__m512i m[16], uint8_t *panel, size_t step, const char less)
+/* Panel of 16 rows: columns / 4 vectors, vector k holding 4 codes (of columns 4k … 4k + 3) of each row. */
+static ALWAYS_INLINE void unpack_tq2_block(__m512i m[16], uint8_t *panel, size_t step)
 {
         const __m512i three = _mm512_set1_epi8(3);
 
@@ -70,13 +65,14 @@ static ALWAYS_INLINE void unpack_tq2_block(__m512i m[16], uint8_t *panel, size_t
         for (unsigned j = 0; j < 16; j++) {
                 uint8_t *out = panel + (j / 8 * 32 + j % 8) * step;
 
-                store_less(out, _mm512_and_si512(m[j], three), less);
-                store_less(out + 8 * step, _mm512_and_si512(_mm512_srli_epi16(m[j], 2), three), less);
-                store_less(out + 16 * step, _mm512_and_si512(_mm512_srli_epi16(m[j], 4), three), less);
-                store_less(out + 24 * step, _mm512_and_si512(_mm512_srli_epi16(m[j], 6), three), less);
+                _mm512_store_si512(out, _mm512_and_si512(m[j], three));
+                _mm512_store_si512(out + 8 * step, _mm512_and_si512(_mm512_srli_epi16(m[j], 2), three));
+                _mm512_store_si512(out + 16 * step, _mm512_and_si512(_mm512_srli_epi16(m[j], 4), three));
+                _mm512_store_si512(out + 24 * step, _mm512_and_si512(_mm512_srli_epi16(m[j], 6), three));
         }
 }
 
+/* The same, minus `less`. */
 static ALWAYS_INLINE void unpack_tq1_block(__m512i m[16], uint8_t *panel, size_t step, const char less)
 {
         const __m512i one = _mm512_set1_epi8(1);
@@ -96,7 +92,9 @@ static ALWAYS_INLINE void unpack_tq1_block(__m512i m[16], uint8_t *panel, size_t
 
                         digit = _mm512_mask_add_epi8(digit, _mm512_cmpge_epu8_mask(t, thirds), one, one);
                         if (j < 12 || n < TQ1_DIGITS - 1)
-                                store_less(out + n * next, digit, less);
+                                _mm512_store_si512(out + n * next,
+                                                less ? _mm512_sub_epi8(digit, _mm512_set1_epi8(less))
+                                                     : digit);
                         t = _mm512_add_epi8(t, _mm512_add_epi8(t, t));
                 }
         }
@@ -104,8 +102,8 @@ static ALWAYS_INLINE void unpack_tq1_block(__m512i m[16], uint8_t *panel, size_t
 
 /* Unpacks `rows` (at most 16) weight rows, `blocks` blocks of each; rows that are not there get the code 1.
  * Vectors of the panel stand `step` bytes apart. */
-static ALWAYS_INLINE void unpack_less(uint32_t dtype, const uint8_t *weights, size_t row_bytes,
-                unsigned rows, uint32_t blocks, uint8_t *panel, size_t step, const char less)
+static inline void unpack_panel(uint32_t dtype, const uint8_t *weights, size_t row_bytes, unsigned rows,
+                uint32_t blocks, uint8_t *panel, size_t step)
 {
         for (uint32_t b = 0; b < blocks; b++) {
                 __m512i m[16];
@@ -114,29 +112,15 @@ static ALWAYS_INLINE void unpack_less(uint32_t dtype, const uint8_t *weights, si
                         for (unsigned i = 0; i < 16; i++)
                                 m[i] = i < rows ? load_tq2(weights + i * row_bytes + b * TQ2_BLOCK)
                                                 : _mm512_set1_epi8(0x55);
-                        unpack_tq2_block(m, panel, step, less);
+                        unpack_tq2_block(m, panel, step);
                 } else {
                         for (unsigned i = 0; i < 16; i++)
                                 m[i] = i < rows ? load_tq1(weights + i * row_bytes + b * TQ1_BLOCK)
                                                 : _mm512_set1_epi8((char)128);
-                        unpack_tq1_block(m, panel, step, less);
+                        unpack_tq1_block(m, panel, step, 0);
                 }
                 panel += QVF_TERNARY_BLOCK / 4 * step;
         }
-}
-
-/* Codes: 0, 1, 2. */
-static inline void unpack_panel(uint32_t dtype, const uint8_t *weights, size_t row_bytes, unsigned rows,
-                uint32_t blocks, uint8_t *panel, size_t step)
-{
-        unpack_less(dtype, weights, row_bytes, rows, blocks, panel, step, 0);
-}
-
-/* Weights: -1, 0, 1. */
-static inline void unpack_weights(uint32_t dtype, const uint8_t *weights, size_t row_bytes, unsigned rows,
-                uint32_t blocks, uint8_t *panel, size_t step)
-{
-        unpack_less(dtype, weights, row_bytes, rows, blocks, panel, step, 1);
 }
 
 /* Lays 64 columns of `rows` (at most 16) rows of bytes out as multiply_tile() reads them: for 4 columns at a time, their
