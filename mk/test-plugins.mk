@@ -58,5 +58,5 @@ $(AMX_MODEL)/cpu.so: $(AMX_MODEL_OBJECTS) $(filter-out $(BUILD)/plugins/cpu/amx/
 	$(say) LD $@
 	$(Q)$(CC) -shared -o $@ $(filter %.o %.a,$^) $(LDFLAGS_ALL) -lm
 ifneq ($(AMX_MODEL_OBJECTS),)
-$(filter $(BUILD)/tests/conformance/% $(BUILD)/tests/engine/%,$(TEST_PROGRAMS)): | $(AMX_MODEL)/cpu.so
+$(filter $(BUILD)/tests/conformance/% $(BUILD)/tests/engine/% $(BUILD)/tests/plugins/cpu/%,$(TEST_PROGRAMS)): | $(AMX_MODEL)/cpu.so
 endif
