@@ -118,14 +118,15 @@ static ALWAYS_INLINE void tq2_dots(const struct product *p, const uint8_t *next,
 static ALWAYS_INLINE void tq1_step(int32x4_t acc[], int32x4_t following[], int8x16_t s[], const int8_t *q,
                 size_t columns, const unsigned W, const unsigned R)
 {
-        int8x16_t row[4];
+        int8x16_t row[4], three = vdupq_n_s8(3);
 
+        __asm__("" : "+w"(three)); /* or a compiler makes a shift and a sum of the product */
         UNROLL
         for (unsigned r = 0; r < R; r++)
                 row[r] = vld1q_s8(q + r * columns);
         UNROLL
         for (unsigned w = 0; w < W; w++) {
-                int8x16_t next = vmulq_s8(s[w], vdupq_n_s8(3));
+                int8x16_t next = vmulq_s8(s[w], three);
 
                 UNROLL
                 for (unsigned r = 0; r < R; r++) {
