@@ -10,6 +10,7 @@
 #define STEP (32u / LANES)         /* vectors at a time: a block of weights that share a scale */
 #define THIN_COLUMNS 64u
 #define THIN_ROWS 8u
+#define THIN_OUTPUTS 64u /* whose weights stand in panels at a time: 16 KiB at most */
 #define TASK_OUTPUTS 32u /* handed out at a time */
 #define TASK_ROWS 32u
 #define AHEAD 8192u /* bytes prefetched ahead while there are few rows */
@@ -191,11 +192,25 @@ static floats thin_weights(const struct product *p, uint32_t n, uint32_t column)
         }
 }
 
+/* y of LANES outputs of a row; `left` of them are there. */
+static ALWAYS_INLINE void finish_thin(const struct product *p, uint32_t row, uint32_t n, uint32_t left,
+                const bool whole, floats sums)
+{
+        float *y = p->y + row * (size_t)p->outputs + n, factor = factor_of(p, row);
+        floats result = sums * all(factor);
+
+        if (p->accumulate && factor != 0)
+                store_left(y, left, whole, result + load_left(y, left, whole));
+        else if (!p->accumulate)
+                store_left(y, left, whole, factor != 0 ? result : zeros());
+}
+
 /* R rows of x times a panel of LANES outputs, [column][LANES]. */
 static ALWAYS_INLINE void thin_tile(
                 const struct product *p, const float *panel, uint32_t n, uint32_t row, const unsigned R)
 {
         const float *x = p->x + row * (size_t)p->columns;
+        uint32_t left = p->outputs - n;
         floats acc[THIN_ROWS];
 
         UNROLL
@@ -209,34 +224,46 @@ static ALWAYS_INLINE void thin_tile(
                         acc[r] = fma_of(w, all(x[r * (size_t)p->columns + c]), acc[r]);
         }
         UNROLL
-        for (unsigned r = 0; r < R; r++)
-                for (uint32_t i = 0; i < LANES && n + i < p->outputs; i++)
-                        finish(p, p->y + (row + r) * (size_t)p->outputs + n + i, factor_of(p, row + r),
-                                        acc[r][i]);
+        for (unsigned r = 0; r < R; r++) {
+                if (left >= LANES)
+                        finish_thin(p, row + r, n, LANES, true, acc[r]);
+                else
+                        finish_thin(p, row + r, n, left, false, acc[r]);
+        }
 }
 
+static void thin_panel(const struct product *p, uint32_t n, float *panel)
+{
+        for (uint32_t c = 0; c < p->columns; c += LANES) {
+                floats m[LANES];
+
+                for (uint32_t i = 0; i < LANES; i++)
+                        m[i] = thin_weights(p, n + i < p->outputs ? n + i : n, c);
+                transpose(m);
+                for (uint32_t i = 0; i < LANES && c + i < p->columns; i++)
+                        store(panel + (c + i) * LANES, m[i]);
+        }
+}
+
+/* Some panels at a time, so that rows of y are gone through in long pieces. */
 static void thin(const struct cpu_call *call, const struct product *p)
 {
-        float panel[THIN_COLUMNS * LANES] __attribute__((aligned(64)));
+        float panels[THIN_OUTPUTS * THIN_COLUMNS] __attribute__((aligned(64)));
+        size_t panel = (size_t)p->columns * LANES;
         uint32_t begin, end;
 
-        cpu_share(call, p->outputs, LANES, &begin, &end);
-        for (uint32_t n = begin; n < end && !nothing_to_add(p, 0, p->rows); n += LANES) {
-                uint32_t row = 0;
+        cpu_share(call, p->outputs, THIN_OUTPUTS, &begin, &end);
+        for (uint32_t first = begin; first < end && !nothing_to_add(p, 0, p->rows); first += THIN_OUTPUTS) {
+                uint32_t row = 0, last = end - first < THIN_OUTPUTS ? end : first + THIN_OUTPUTS;
 
-                for (uint32_t c = 0; c < p->columns; c += LANES) {
-                        floats m[LANES];
-
-                        for (uint32_t i = 0; i < LANES; i++)
-                                m[i] = thin_weights(p, n + i < end ? n + i : n, c);
-                        transpose(m);
-                        for (uint32_t i = 0; i < LANES && c + i < p->columns; i++)
-                                store(panel + (c + i) * LANES, m[i]);
-                }
+                for (uint32_t n = first; n < last; n += LANES)
+                        thin_panel(p, n, panels + (n - first) / LANES * panel);
                 for (; row + THIN_ROWS <= p->rows; row += THIN_ROWS)
-                        thin_tile(p, panel, n, row, THIN_ROWS);
+                        for (uint32_t n = first; n < last; n += LANES)
+                                thin_tile(p, panels + (n - first) / LANES * panel, n, row, THIN_ROWS);
                 for (; row < p->rows; row++)
-                        thin_tile(p, panel, n, row, 1);
+                        for (uint32_t n = first; n < last; n += LANES)
+                                thin_tile(p, panels + (n - first) / LANES * panel, n, row, 1);
                 cpu_pause_point(call);
         }
 }

@@ -19,15 +19,19 @@ struct outer {
 /* Sums in a tile; the vectors of b, one of a and one product need the other registers. */
 #define OUTER_ROWS 6u
 #define OUTER_VECTORS (REGISTERS >= 32 ? 4u : 2u)
+#define OUTER_SUMS (OUTER_ROWS * OUTER_VECTORS)
 #define OUTER_TAIL 64u /* rows of b whose last columns are padded at a time */
+#define OUTER_SHALLOW                                                                                       \
+        32u /* up to here reading and writing `out` is most of the work: it is gone through row by row */
 
-/* Rows i to i + I - 1, V vectors of columns from c on; `left` columns are there. */
+/* Rows i to i + I - 1, V vectors of columns from c on; `whole` is a constant that says that all of them are there, and
+ * not only `left` columns of one vector. */
 static ALWAYS_INLINE void outer_tile(const struct outer *o, uint32_t i, uint32_t c, uint32_t left,
-                const unsigned I, const unsigned V)
+                const bool whole, const unsigned I, const unsigned V)
 {
         const float *a = o->a + i * o->a_row_step, *b = o->b + c;
         size_t a_row_step = o->a_row_step, a_step = o->a_step, b_step = o->b_step;
-        floats acc[OUTER_ROWS * OUTER_VECTORS];
+        floats acc[OUTER_SUMS];
 
         UNROLL
         for (unsigned j = 0; j < I * V; j++)
@@ -50,28 +54,24 @@ static ALWAYS_INLINE void outer_tile(const struct outer *o, uint32_t i, uint32_t
         UNROLL
         for (unsigned j = 0; j < I * V; j++) {
                 float *out = o->out + (i + j / V) * o->out_step + c + j % V * LANES;
-                bool whole = left >= V * LANES;
                 floats sum = acc[j] * all(o->factor);
 
-                if (whole)
-                        store(out, o->accumulate ? sum + load(out) : sum);
-                else
-                        store_left(out, left, false,
-                                        o->accumulate ? sum + load_left(out, left, false) : sum);
+                store_left(out, left, whole, o->accumulate ? sum + load_left(out, left, whole) : sum);
         }
 }
 
 /* Columns [c, c + V vectors) of all rows. */
-static ALWAYS_INLINE void outer_rows(const struct outer *o, uint32_t c, uint32_t left, const unsigned V)
+static ALWAYS_INLINE void outer_rows(
+                const struct outer *o, uint32_t c, uint32_t left, const bool whole, const unsigned V)
 {
         uint32_t i = 0;
 
-        for (; i + OUTER_ROWS <= o->rows; i += OUTER_ROWS)
-                outer_tile(o, i, c, left, OUTER_ROWS, V);
+        for (; i + OUTER_SUMS / V <= o->rows; i += OUTER_SUMS / V)
+                outer_tile(o, i, c, left, whole, OUTER_SUMS / V, V);
         for (; i + 2 <= o->rows; i += 2)
-                outer_tile(o, i, c, left, 2, V);
+                outer_tile(o, i, c, left, whole, 2, V);
         if (i < o->rows)
-                outer_tile(o, i, c, left, 1, V);
+                outer_tile(o, i, c, left, whole, 1, V);
 }
 
 /* The last columns, fewer than a vector: rows of b are padded with zeros, some at a time. */
@@ -91,20 +91,36 @@ static inline void outer_tail(const struct outer *o, uint32_t c)
                 some.b_step = LANES;
                 for (uint32_t j = 0; j < some.count; j++)
                         store(padded + j * LANES, load_left(o->b + (k + j) * o->b_step + c, left, false));
-                outer_rows(&some, 0, left, 1);
+                outer_rows(&some, 0, left, false, 1);
         }
 }
 
-static inline void outer_product(const struct outer *o)
+static inline void outer_columns(const struct outer *o)
 {
         uint32_t c = 0;
 
         for (; c + OUTER_VECTORS * LANES <= o->columns; c += OUTER_VECTORS * LANES)
-                outer_rows(o, c, OUTER_VECTORS * LANES, OUTER_VECTORS);
+                outer_rows(o, c, LANES, true, OUTER_VECTORS);
         for (; c + LANES <= o->columns; c += LANES)
-                outer_rows(o, c, LANES, 1);
+                outer_rows(o, c, LANES, true, 1);
         if (c < o->columns)
                 outer_tail(o, c);
+}
+
+static inline void outer_product(const struct outer *o)
+{
+        struct outer some = *o;
+
+        if (o->count > OUTER_SHALLOW) {
+                outer_columns(o);
+                return;
+        }
+        for (uint32_t i = 0; i < o->rows; i += some.rows) {
+                some.rows = o->rows - i < OUTER_ROWS ? o->rows - i : OUTER_ROWS;
+                some.out = o->out + i * o->out_step;
+                some.a = o->a + i * o->a_row_step;
+                outer_columns(&some);
+        }
 }
 
 #endif
