@@ -49,6 +49,16 @@ static ALWAYS_INLINE int32_t sum_ints(ints v)
 }
 
 #ifdef __AVX2__
+/* What a block of TQ1_0 has left for the last vector: 20 bytes, or 4. */
+static ALWAYS_INLINE bytes load_last_codes(const void *from)
+{
+        int32_t four;
+
+        memcpy(&four, (const char *)from + 16, sizeof(four));
+        return (bytes)_mm256_inserti128_si256(
+                        _mm256_castsi128_si256(_mm_loadu_si128(from)), _mm_cvtsi32_si128(four), 1);
+}
+
 /* Bytes, or pairs of them, of a and b in turns, within halves of the vectors: of the halves' lower or upper 8 bytes. */
 static ALWAYS_INLINE bytes interleave_bytes(bytes a, bytes b, const bool upper)
 {
@@ -94,6 +104,14 @@ static ALWAYS_INLINE ints narrow(ints a, ints b)
         return (ints)_mm256_packs_epi16(both, both);
 }
 #else
+static ALWAYS_INLINE bytes load_last_codes(const void *from)
+{
+        int32_t four;
+
+        memcpy(&four, from, sizeof(four));
+        return (bytes)_mm_cvtsi32_si128(four);
+}
+
 static ALWAYS_INLINE bytes interleave_bytes(bytes a, bytes b, const bool upper)
 {
         return (bytes)(upper ? _mm_unpackhi_epi8((__m128i)a, (__m128i)b)

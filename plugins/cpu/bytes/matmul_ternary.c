@@ -4,11 +4,10 @@
  *
  * Few rows (decode): the weights are multiplied as they stand in the file. Many rows: a panel of weight rows is
  * unpacked once, and tiles of rows of q run over it. Everything is exact in int32. */
-#include "plugins/cpu/bytes/ternary.h"
-#include "plugins/cpu/bytes/tile.h"
+#include "plugins/cpu/bytes/few.h"
 
 #define DECODE_ROWS 4u   /* up to here the weights are read without a panel */
-#define AHEAD 8192u      /* bytes that decode prefetches ahead */
+#define AHEAD 16384u     /* bytes that decode prefetches ahead */
 #define PANEL_ROWS 64u   /* rows of weights in a panel */
 #define PANEL_BLOCKS 16u /* of columns: a panel is 260 KiB at most: half of a common L2 */
 
@@ -64,11 +63,11 @@ static ALWAYS_INLINE floats scaled(const struct product *p, uint32_t row, ints s
 
 static int32_t sum_row(const int8_t *q, uint32_t columns)
 {
-        const bytes one = all_codes(1);
+        const words one = 1 - (words){ 0 };
         ints sum = { 0 };
 
         for (uint32_t c = 0; c < columns; c += BYTES)
-                sum = add_products(one, load_codes(q + c), sum);
+                sum += sum_pairs(multiply_pairs(all_codes(1), load_codes(q + c)), one);
         return sum_ints(sum);
 }
 
@@ -103,25 +102,18 @@ static ALWAYS_INLINE void decode_outputs(const struct product *p, const int8_t *
 {
         size_t q_bytes = p->blocks * ordered_block(dtype);
         const uint8_t *block = p->weights + n * p->row_bytes;
-        ints acc[4];
+        struct few_sums sums[4];
 
         UNROLL
         for (unsigned i = 0; i < W * R; i++)
-                acc[i] = (ints){ 0 };
-        for (uint32_t b = p->blocks; b > 0;
-                        b--, block += ternary_block_bytes(dtype), q += ordered_block(dtype)) {
-                struct some_sums some[4];
-                const int8_t *from = q;
-
+                sums[i] = (struct few_sums){ 0 };
+        for (uint32_t b = p->blocks; b > 0; b--, block += ternary_block_bytes(dtype)) {
                 UNROLL
                 for (unsigned w = 0; w < W; w++) {
                         uintptr_t ahead = (uintptr_t)block + w * p->row_bytes + AHEAD;
 
                         fetch((const void *)(ahead < p->end ? ahead : p->end));
                 }
-                UNROLL
-                for (unsigned i = 0; i < W * R; i++)
-                        some[i] = some_begin(acc[i]);
                 UNROLL
                 for (unsigned k = 0; k < CHUNKS; k++) {
                         bytes chunk[2];
@@ -130,26 +122,26 @@ static ALWAYS_INLINE void decode_outputs(const struct product *p, const int8_t *
                         for (unsigned w = 0; w < W; w++)
                                 chunk[w] = load_chunk(dtype, block + w * p->row_bytes, k);
                         UNROLL
-                        for (unsigned d = 0; d < digits_of(dtype); d++, from += BYTES) {
+                        for (unsigned d = 0; d < digits_of(dtype); d++, q += BYTES) {
                                 UNROLL
                                 for (unsigned w = 0; w < W; w++) {
-                                        bytes codes = next_digit(dtype, &chunk[w]);
+                                        struct few_digit digit = few_take(dtype, &chunk[w], d);
 
                                         UNROLL
                                         for (unsigned r = 0; r < R; r++)
-                                                some_add(&some[w * R + r], codes,
-                                                                load_codes(from + r * q_bytes));
+                                                few_add(dtype, &sums[w * R + r], digit,
+                                                                load_codes(q + r * q_bytes), k, d);
                                 }
                         }
                 }
                 UNROLL
                 for (unsigned i = 0; i < W * R; i++)
-                        acc[i] = some_end(some[i], acc[i]);
+                        few_end_block(&sums[i]);
         }
         UNROLL
         for (unsigned i = 0; i < W * R; i++)
-                p->y[(size_t)(i % R) * p->outputs + n + i / R] =
-                                scaled(p, i % R, (sum_ints(acc[i]) - q_sums[i % R]) - (ints){ 0 })[0];
+                p->y[(size_t)(i % R) * p->outputs + n + i / R] = scaled(
+                                p, i % R, (few_total(dtype, &sums[i]) - q_sums[i % R]) - (ints){ 0 })[0];
 }
 
 static ALWAYS_INLINE void decode_range(const struct product *p, const int8_t *q, const int32_t *q_sums,

@@ -88,14 +88,11 @@ static ALWAYS_INLINE unsigned digits_of(const uint32_t dtype) /* of a byte */
 static ALWAYS_INLINE bytes load_chunk(const uint32_t dtype, const uint8_t *block, const unsigned k)
 {
         const unsigned first = k * BYTES, end = dtype == QVF_TQ1_0 ? TQ1_SCALE : TQ2_SCALE;
-        bytes chunk = { 0 };
+        bytes chunk = first + BYTES <= end ? load_codes(block + first) : load_last_codes(block + first);
 
-        if (first + BYTES <= end)
-                chunk = load_codes(block + first);
-        else
-                memcpy(&chunk, block + first, end - first);
         if (__builtin_expect(scale_is_zero(block + end), 0))
                 chunk = all_codes(dtype == QVF_TQ1_0 ? 128 : 0x55); /* all digits 1 */
+        __asm__("" : "+x"(chunk)); /* or what follows is copied into both ways of the branch */
         return chunk;
 }
 

@@ -19,53 +19,6 @@ static ALWAYS_INLINE void add_fours(ints *sum, bytes codes, bytes q)
 }
 #endif
 
-/* Products of a block that are added up: with 16-bit sums for as long as they fit. */
-struct some_sums {
-#ifdef __AVXVNNI__
-        ints sum;
-#else
-        words sum;
-#endif
-};
-
-static ALWAYS_INLINE struct some_sums some_begin(ints acc)
-{
-#ifdef __AVXVNNI__
-        return (struct some_sums){ acc };
-#else
-        (void)acc;
-        return (struct some_sums){ { 0 } };
-#endif
-}
-
-static ALWAYS_INLINE void some_add(struct some_sums *some, bytes codes, bytes q)
-{
-#ifdef __AVXVNNI__
-        add_fours(&some->sum, codes, q);
-#else
-        some->sum += multiply_pairs(codes, q);
-#endif
-}
-
-static ALWAYS_INLINE ints some_end(struct some_sums some, ints acc)
-{
-#ifdef __AVXVNNI__
-        (void)acc;
-        return some.sum;
-#else
-        return acc + sum_pairs(some.sum, 1 - (words){ 0 });
-#endif
-}
-
-/* sum + Σ of four neighbours' products in each lane */
-static ALWAYS_INLINE ints add_products(bytes codes, bytes q, ints sum)
-{
-        struct some_sums some = some_begin(sum);
-
-        some_add(&some, codes, q);
-        return some_end(some, sum);
-}
-
 /* The loop of multiply_tile() for R rows. Where it shares a function with what becomes of the sums, gcc 12 moves them
  * between registers and memory in each step. */
 #ifdef __AVXVNNI__
