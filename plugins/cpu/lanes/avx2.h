@@ -74,6 +74,11 @@ static ALWAYS_INLINE floats load_f16(const uint8_t *from)
         return (floats)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from));
 }
 
+static ALWAYS_INLINE floats load_finite_f16(const uint8_t *from)
+{
+        return load_f16(from);
+}
+
 static ALWAYS_INLINE floats load_bf16(const uint8_t *from)
 {
         return (floats)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from)), 16);

@@ -93,6 +93,12 @@ static __attribute__((noinline)) float rest_of(const struct product *p, uint32_t
         return fold(sum);
 }
 
+/* A model's weights are finite. */
+static ALWAYS_INLINE floats load_finite(const uint32_t dtype, const uint8_t *row, uint32_t c)
+{
+        return dtype == QVF_F16 ? load_finite_f16(row + 2 * (size_t)c) : load_weights(dtype, row, c);
+}
+
 static ALWAYS_INLINE void tile(const struct product *p, uint32_t n, uint32_t row, const uint32_t dtype,
                 const unsigned W, const unsigned R)
 {
@@ -116,7 +122,7 @@ static ALWAYS_INLINE void tile(const struct product *p, uint32_t n, uint32_t row
                                 from[r] = load(x + r * (size_t)columns + step + v * LANES);
                         UNROLL
                         for (unsigned i = 0; i < W; i++) {
-                                floats w = load_weights(dtype, weights + i * row_bytes, step | v * LANES);
+                                floats w = load_finite(dtype, weights + i * row_bytes, step | v * LANES);
 
                                 UNROLL
                                 for (unsigned r = 0; r < R; r++)

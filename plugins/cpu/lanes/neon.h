@@ -73,6 +73,11 @@ static ALWAYS_INLINE floats load_f16(const uint8_t *from)
         return (floats)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(from)));
 }
 
+static ALWAYS_INLINE floats load_finite_f16(const uint8_t *from)
+{
+        return load_f16(from);
+}
+
 static ALWAYS_INLINE floats load_bf16(const uint8_t *from)
 {
         return (floats)vshll_n_u16(vreinterpret_u16_u8(vld1_u8(from)), 16);

@@ -181,6 +181,11 @@ void plain_dequantise(
                 memcpy(to, bytes + (size_t)column * sizeof(float), count * sizeof(float));
                 return;
         }
+        if (format->decode && format->block == 1) {
+                for (uint32_t i = 0; i < count; i++)
+                        format->decode(bytes + (size_t)(column + i) * format->bytes, to + i);
+                return;
+        }
         while (count) {
                 uint32_t skip = column % format->block;
                 uint32_t length = plain_min(format->block - skip, count);
