@@ -17,7 +17,7 @@ struct qvf_trainer {
         struct qvf_adamw_options adamw;
         struct qvf_train_inputs inputs;
         struct qvf_value loss, best;
-        struct qvf_buffer *io, *arena;
+        struct qvf_buffer *input, *results, *arena;
         struct qvf_builder *builders[PROGRAMS];
         struct qvf_program *programs[PROGRAMS];
         float *host_loss;
@@ -44,19 +44,22 @@ static struct qvf_value place_value(uint64_t *offset, uint32_t rows, enum qvf_dt
         return value;
 }
 
-/* Returns the bytes of all inputs and results. */
-static uint64_t lay_out(struct qvf_trainer *self)
+struct room { /* bytes of buffers */
+        uint64_t input, results;
+};
+
+static struct room lay_out(struct qvf_trainer *self)
 {
-        uint64_t offset = 0;
+        uint64_t offset = 0, results = 0;
 
         self->inputs.ids = place_value(&offset, self->plan.rows, QVF_I32);
         self->inputs.position = place_value(&offset, self->plan.rows, QVF_I32);
         self->inputs.first = place_value(&offset, self->plan.rows, QVF_I32);
         self->inputs.output_index = place_value(&offset, self->plan.outputs, QVF_I32);
         self->inputs.target = place_value(&offset, self->plan.outputs, QVF_I32);
-        self->loss = place_value(&offset, self->plan.outputs, QVF_F32);
-        self->best = place_value(&offset, self->plan.outputs, QVF_I32);
-        return offset;
+        self->loss = place_value(&results, self->plan.outputs, QVF_F32);
+        self->best = place_value(&results, self->plan.outputs, QVF_I32);
+        return (struct room){ offset, results };
 }
 
 static int build(struct qvf_trainer *self, enum program which, uint64_t *ret_arena_bytes,
@@ -124,20 +127,24 @@ static int compile(struct qvf_trainer *self, struct qvf_error *error)
 }
 
 static int allocate(
-                struct qvf_trainer *self, uint64_t io_bytes, uint64_t arena_bytes, struct qvf_error *error)
+                struct qvf_trainer *self, struct room room, uint64_t arena_bytes, struct qvf_error *error)
 {
         struct qvf_value *placed[] = { &self->inputs.ids, &self->inputs.position, &self->inputs.first,
-                &self->inputs.output_index, &self->inputs.target, &self->loss, &self->best };
+                &self->inputs.output_index, &self->inputs.target };
         int r = qvf_compute_buffer(
-                        &self->compute, io_bytes, QVF_BUFFER_DEVICE, "inputs and results", &self->io, error);
+                        &self->compute, room.input, QVF_BUFFER_DEVICE, "training rows", &self->input, error);
 
+        if (r == 0)
+                r = qvf_compute_buffer(&self->compute, room.results, QVF_BUFFER_RESULTS, "losses",
+                                &self->results, error);
         if (r == 0)
                 r = qvf_compute_buffer(&self->compute, arena_bytes, QVF_BUFFER_DEVICE,
                                 "intermediate results", &self->arena, error);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < QVF_ARRAY_LENGTH(placed); i++)
-                placed[i]->buffer = self->io;
+                placed[i]->buffer = self->input;
+        self->loss.buffer = self->best.buffer = self->results;
         return 0;
 }
 
@@ -152,7 +159,8 @@ int qvf_trainer_new(struct qvf_lora *lora, const struct qvf_trainer_plan *plan,
                 struct qvf_error *error)
 {
         _cleanup_(qvf_trainer_freep) struct qvf_trainer *self = calloc(1, sizeof(*self));
-        uint64_t io_bytes, arena_bytes;
+        struct room room;
+        uint64_t arena_bytes;
         int r = check_plan(plan, error);
 
         if (!self)
@@ -169,11 +177,11 @@ int qvf_trainer_new(struct qvf_lora *lora, const struct qvf_trainer_plan *plan,
                 return -ENOMEM;
         /* The values' buffers must stand before the operations that name them are emitted; the arena's size is
          * known only behind that. So they are emitted twice: once to measure. */
-        io_bytes = lay_out(self);
+        room = lay_out(self);
         r = build_all(self, &arena_bytes, error);
         drop_builders(self);
         if (r == 0)
-                r = allocate(self, io_bytes, arena_bytes, error);
+                r = allocate(self, room, arena_bytes, error);
         if (r == 0)
                 r = build_all(self, &arena_bytes, error);
         if (r == 0)
@@ -193,7 +201,8 @@ struct qvf_trainer *qvf_trainer_free(struct qvf_trainer *self)
                         self->compute.backend->program_free(self->programs[i]);
         drop_builders(self);
         qvf_compute_buffer_free(&self->compute, self->arena);
-        qvf_compute_buffer_free(&self->compute, self->io);
+        qvf_compute_buffer_free(&self->compute, self->results);
+        qvf_compute_buffer_free(&self->compute, self->input);
         free(self->host_loss);
         free(self->host_best);
         free(self);
@@ -208,6 +217,7 @@ int qvf_trainer_memory(const struct qvf_model *model, const struct qvf_lora_opti
                 .model_device = model->device_bytes };
         struct qvf_trainer self = { .plan = *plan, .compute = model->compute };
         struct qvf_lora lora;
+        struct room room;
         int r = check_plan(plan, error);
 
         if (r == 0)
@@ -217,7 +227,8 @@ int qvf_trainer_memory(const struct qvf_model *model, const struct qvf_lora_opti
         if (r < 0)
                 return r;
         self.lora = &lora;
-        memory.inputs_outputs = lay_out(&self);
+        room = lay_out(&self);
+        memory.inputs_outputs = room.input + room.results;
         r = build_all(&self, &memory.arena, error);
         for (int i = 0; r == 0 && i < PROGRAMS; i++) {
                 struct qvf_program_desc description;
@@ -243,7 +254,7 @@ static int upload(struct qvf_trainer *self, const struct qvf_value *value, const
                 uint32_t count, struct qvf_error *error)
 {
         int r = count == 0 ? 0
-                           : self->compute.backend->buffer_upload(self->io, value->offset, numbers,
+                           : self->compute.backend->buffer_upload(self->input, value->offset, numbers,
                                              (uint64_t)count * sizeof(*numbers));
 
         if (r < 0)
@@ -299,9 +310,9 @@ static int run(struct qvf_trainer *self, enum program which, const struct qvf_tr
         if (r < 0)
                 return r;
         r = backend->buffer_download(
-                        self->io, self->loss.offset, self->host_loss, rows->n_outputs * sizeof(float));
+                        self->results, self->loss.offset, self->host_loss, rows->n_outputs * sizeof(float));
         if (r == 0)
-                r = backend->buffer_download(self->io, self->best.offset, self->host_best,
+                r = backend->buffer_download(self->results, self->best.offset, self->host_best,
                                 rows->n_outputs * sizeof(int32_t));
         if (r < 0)
                 return qvf_error_set(error, r, "the loss can't be read from the device: %s", strerror(-r));

@@ -55,19 +55,23 @@ static float scale_of(const uint8_t *block, unsigned bytes)
         return qvf_f16_to_f32(qvf_load_u16(block + bytes - 2));
 }
 
-/* Element 128h + 32n + m stands in byte 32h + m at bit 2n: four codes of each of four bytes at once. */
+/* Element 128h + 32n + m stands in byte 32h + m at bit 2n. Words 2n and 2n + 1 of a half take their codes from its first
+ * and its last 16 bytes: both at once. */
 static void pack_tq2(const uint8_t *block, uint8_t *to)
 {
-        for (unsigned part = 0; part < 4; part++) { /* 16 bytes of a half */
-                uint32_t from[4];
+        for (unsigned half = 0; half < 2; half++) {
+                uint32_t from[8];
 
-                memcpy(from, block + 16 * part, sizeof(from));
+                memcpy(from, block + 32 * half, sizeof(from));
                 for (unsigned n = 0; n < 4; n++) {
-                        uint32_t word = 0;
+                        uint64_t words = 0;
 
-                        for (unsigned i = 0; i < 4; i++)
-                                word |= (from[i] >> 2 * n & 0x03030303u) << 2 * i;
-                        memcpy(to + 4 * (part / 2 * 8 + 2 * n + part % 2), &word, sizeof(word));
+                        for (unsigned i = 0; i < 4; i++) {
+                                uint64_t both = from[i] | (uint64_t)from[4 + i] << 32;
+
+                                words |= (both >> 2 * n & 0x0303030303030303u) << 2 * i;
+                        }
+                        memcpy(to + 4 * (8 * half + 2 * n), &words, sizeof(words));
                 }
         }
 }

@@ -16,7 +16,10 @@
 #define HANG_MS 60000.0
 #define HANG_MS_SOFTWARE 300000.0
 #define CHUNKS_OF_A_GROUP 64u
-#define SHORT_RUN_MS 3.0 /* the host looks for the end of such runs instead of sleeping */
+#define SHORT_RUN_MS 3.0 /* the host looks for the end of such runs instead of sleeping, */
+#define AWAKE_MS 0.5     /* and for that of longer ones when it is so near */
+#define LATE_MS 1.0
+#define LONG_RUN_MS 50.0 /* waking up does not matter */
 
 struct vk_runner {
         struct qvf_device *device;
@@ -185,16 +188,22 @@ static void check_hang(struct qvf_program *program)
         atomic_store(&device->lost, QVF_RUN_HUNG);
 }
 
-/* Waking up takes longer than a token on a fast device: short runs are waited for awake. */
+/* Waking up takes longer than a token on a fast device: short runs are waited for awake, the end of others too. */
 static VkResult wait_for_fence(const struct qvf_program *program, VkFence fence, double timeout_ms)
 {
         VkDevice device = program->device->device;
-        double usual = program->usual_ms, spin_end;
+        double usual = program->usual_ms, end = program->begun_ms + usual, asleep, spin_end;
         VkResult result;
 
-        if (program->device->features.software || usual <= 0 || usual > SHORT_RUN_MS || timeout_ms < usual)
+        if (program->device->features.software || usual <= 0 || usual > LONG_RUN_MS || timeout_ms < usual)
                 return vkWaitForFences(device, 1, &fence, VK_TRUE, (uint64_t)(timeout_ms * 1e6));
-        spin_end = program->begun_ms + 1.5 * usual;
+        asleep = usual > SHORT_RUN_MS ? end - AWAKE_MS - now_ms() : 0;
+        if (asleep > 0) {
+                result = vkWaitForFences(device, 1, &fence, VK_TRUE, (uint64_t)(asleep * 1e6));
+                if (result != VK_TIMEOUT)
+                        return result;
+        }
+        spin_end = end + (usual > SHORT_RUN_MS ? LATE_MS : 0.5 * usual);
         do
                 result = vkGetFenceStatus(device, fence);
         while (result == VK_NOT_READY && now_ms() < spin_end);

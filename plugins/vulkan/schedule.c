@@ -89,6 +89,14 @@ static bool meet(const struct unit *a, const struct unit *b)
         return false;
 }
 
+#define LAST 2
+
+/* Side by side, what others wait for comes first; and those together that fuse.h makes one of. */
+static int rank_of(const struct qvf_op *op)
+{
+        return op->kind == QVF_OP_MATMUL_WEIGHT_BACKWARD ? 1 : op->kind == QVF_OP_COPY ? LAST : 0;
+}
+
 /* Of the units that wait, in the program's order, those that meet none before them go out, and the others move up. */
 static uint32_t take_level(
                 struct unit **waiting, uint32_t count, const struct qvf_op *ops, struct qvf_op **to)
@@ -101,14 +109,15 @@ static uint32_t take_level(
                 for (uint32_t j = 0; j < i && leaves[i]; j++)
                         leaves[i] = !meet(waiting[j], waiting[i]);
         }
-        for (uint32_t i = 0; i < count; i++) {
-                struct unit *unit = waiting[i];
+        for (int rank = 0; rank <= LAST; rank++)
+                for (uint32_t i = 0; i < count; i++) {
+                        struct unit *unit = waiting[i];
 
-                if (!leaves[i])
-                        continue;
-                memcpy(*to, &ops[unit->first], unit->count * sizeof(*ops));
-                *to += unit->count;
-        }
+                        if (!leaves[i] || rank_of(&ops[unit->first]) != rank)
+                                continue;
+                        memcpy(*to, &ops[unit->first], unit->count * sizeof(*ops));
+                        *to += unit->count;
+                }
         for (uint32_t i = 0; i < count;
                         i++) { /* those that left are kept behind the others, to be used again */
                 struct unit *unit = waiting[i];

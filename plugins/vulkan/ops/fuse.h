@@ -12,6 +12,7 @@ uint32_t vk_fuse_decode(struct vk_build *build, const struct vk_call *calls, uin
 uint32_t vk_fuse_row(struct vk_build *build, const struct vk_call *calls, uint32_t count);
 uint32_t vk_fuse_row_backward(struct vk_build *build, const struct vk_call *calls, uint32_t count);
 uint32_t vk_fuse_rope(struct vk_build *build, const struct vk_call *calls, uint32_t count);
+uint32_t vk_fuse_weights(struct vk_build *build, const struct vk_call *calls, uint32_t count);
 
 /* How many invocations share a row of so many fours, and how many of up to `widest` fours each keeps in registers; false:
  * the row is too long. */

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dW = f0 · Σ_r dy[r] x[r]ᵀ. The rows are cut into parts where there are many, since dW alone has too few numbers to
+/* dW = f0 · Σ_r dy[r] x[r]ᵀ, up to three of them side by side. The rows are cut into parts where there are many, since dW alone has too few numbers to
  * fill a device with. */
+#include "common/checked.h"
+#include "plugins/vulkan/ops/fuse.h"
 #include "plugins/vulkan/ops/ops.h"
+
+enum { DW, DY, X };
 
 #define NARROW 8u      /* places of the narrower matrix that an invocation has */
 #define COLUMNS 32u    /* invocations beside each other */
@@ -14,6 +18,9 @@
 #define SLICES 8u      /* of the rows in a workgroup */
 #define PARTS_MOST 32u /* of the rows, in workgroups */
 #define ROWS_OF_A_PART 128u
+#define TOGETHER 3u /* products of one dispatch */
+#define WIDE_MOST 0xfffffu
+#define NARROW_MOST 0x7ffu
 #define PARTS_BYTES (32u << 20) /* a large dW has workgroups enough */
 
 struct shape {
@@ -31,7 +38,8 @@ static struct shape shape_of(const struct vk_call *call)
 
         s.wide = s.x_wide ? columns : rows;
         s.narrow = s.x_wide ? rows : columns;
-        s.vectors = s.wide % 4 == 0 && s.narrow % NARROW == 0;
+        s.vectors = s.wide % 4 == 0 && s.narrow % NARROW == 0 && s.wide <= WIDE_MOST &&
+                    s.narrow <= NARROW_MOST;
         s.many = s.vectors && call->rows > FEW_ROWS && call->rows <= MORE_ROWS &&
                  call->limits->invocations >= MORE_INVOCATIONS &&
                  call->limits->shared >= MORE_INVOCATIONS * NARROW * 16;
@@ -60,38 +68,110 @@ static void emit_combine(struct vk_build *build, const struct vk_call *call, con
         vk_emit_later(build, &d);
 }
 
-void vk_op_matmul_weight_backward(struct vk_build *build, const struct vk_call *call)
+static void emit_plain(struct vk_build *build, const struct vk_call *call, const struct shape *shape)
 {
-        const struct vk_operand *dw = &call->operand[0], *dy = &call->operand[1], *x = &call->operand[2];
-        struct shape s = shape_of(call);
-        uint64_t bytes = 4ull * s.wide * s.narrow * s.parts;
-        struct vk_dispatch d = vk_dispatch(call, s.vectors ? VK_SHADER_MATMUL_WEIGHT_BACKWARD_WIDE
-                                                           : VK_SHADER_MATMUL_WEIGHT_BACKWARD);
-        const uint32_t n[] = { s.wide, s.narrow, s.x_wide ? 1 : dw->columns, s.x_wide ? dw->columns : 1, 0,
-                s.parts };
-        uint32_t columns = s.vectors && (s.many || call->rows <= FEW_ROWS) ? COLUMNS_FEW : COLUMNS;
-        const uint32_t constants[] = { columns,
-                !s.vectors ? SLICES
-                : s.many   ? MORE_INVOCATIONS
-                           : INVOCATIONS,
-                COLUMNS * SLICES, NARROW };
+        struct vk_dispatch d = vk_dispatch(call, VK_SHADER_MATMUL_WEIGHT_BACKWARD);
+        const struct vk_operand *o = call->operand;
+        const uint32_t n[] = { shape->wide, shape->narrow, shape->x_wide ? 1 : o[DW].columns,
+                shape->x_wide ? o[DW].columns : 1, 0, shape->parts };
+        const uint32_t constants[] = { COLUMNS, SLICES, COLUMNS * SLICES, NARROW };
+        uint64_t bytes = 4ull * shape->wide * shape->narrow * shape->parts;
 
         for (unsigned i = 0; i < 6; i++)
                 d.push.n[i] = n[i];
         for (unsigned i = 0; i < 4; i++)
                 d.constant[i] = constants[i];
-        d.n_constants = s.vectors ? 2 : 4;
-        d.bind[1].value = s.x_wide ? x->value : dy->value;
-        d.bind[2].value = s.x_wide ? dy->value : x->value;
-        if (s.parts > 1)
+        d.n_constants = 4;
+        d.bind[1].value = o[shape->x_wide ? X : DY].value;
+        d.bind[2].value = o[shape->x_wide ? DY : X].value;
+        if (shape->parts > 1)
                 d.bind[0] = (struct vk_binding){
                         .value = vk_scratch(build, 0, bytes), .bytes = bytes, .written = true
                 };
-        d.groups[0] = vk_div_up(s.wide, s.vectors ? 4 * columns : columns);
-        d.groups[1] = vk_div_up(s.narrow, NARROW);
-        d.groups[2] = s.parts;
-        d.cost = (uint64_t)call->rows * s.wide * s.narrow;
+        d.groups[0] = vk_div_up(shape->wide, COLUMNS);
+        d.groups[1] = vk_div_up(shape->narrow, NARROW);
+        d.groups[2] = shape->parts;
+        d.cost = (uint64_t)call->rows * shape->wide * shape->narrow;
         vk_emit(build, &d);
-        if (s.parts > 1)
-                emit_combine(build, call, &s, &d.bind[0]);
+        if (shape->parts > 1)
+                emit_combine(build, call, shape, &d.bind[0]);
+}
+
+/* Product `which` of a dispatch. */
+static void add_wide(const struct vk_call *call, const struct shape *shape, uint32_t which, uint32_t columns,
+                struct vk_dispatch *d)
+{
+        const struct vk_operand *o = call->operand;
+
+        d->push.n[which] = shape->wide | shape->narrow << 20 | (shape->x_wide ? 0 : 1u << 31);
+        d->push.f[which] = call->op->f[0];
+        d->bind[3 * which] = (struct vk_binding){ .value = o[DW].value, .written = true };
+        d->bind[3 * which + 1] = (struct vk_binding){ .value = o[shape->x_wide ? X : DY].value };
+        d->bind[3 * which + 2] = (struct vk_binding){ .value = o[shape->x_wide ? DY : X].value };
+        d->n_bind = 3 * which + 3;
+        d->groups[0] = (uint32_t)qvf_max_u64(d->groups[0], vk_div_up(shape->wide, 4 * columns));
+        d->groups[1] = (uint32_t)qvf_max_u64(d->groups[1], vk_div_up(shape->narrow, NARROW));
+        d->cost += (uint64_t)call->rows * shape->wide * shape->narrow;
+}
+
+static bool goes_along(const struct vk_call *calls, uint32_t at, const struct shape *shape)
+{
+        const struct vk_call *call = &calls[at];
+
+        if (!shape->vectors || shape->parts > 1 || call->op->rows != calls->op->rows ||
+                        call->rows != calls->rows || call->op->flags != calls->op->flags)
+                return false;
+        for (uint32_t i = 0; i < at; i++)
+                for (int j = DW; j <= X; j++)
+                        if (vk_overlap(&calls[i].operand[DW], &call->operand[j]) ||
+                                        vk_overlap(&calls[i].operand[j], &call->operand[DW]))
+                                return false;
+        return true;
+}
+
+uint32_t vk_fuse_weights(struct vk_build *build, const struct vk_call *calls, uint32_t count)
+{
+        struct shape shape;
+        struct vk_dispatch d;
+        uint32_t columns, done = 1;
+        uint64_t bytes;
+
+        if (calls->op->kind != QVF_OP_MATMUL_WEIGHT_BACKWARD)
+                return 0;
+        shape = shape_of(calls);
+        if (!shape.vectors) {
+                emit_plain(build, calls, &shape);
+                return 1;
+        }
+        d = vk_dispatch(calls, VK_SHADER_MATMUL_WEIGHT_BACKWARD_WIDE);
+        columns = shape.many || calls->rows <= FEW_ROWS ? COLUMNS_FEW : COLUMNS;
+        d.constant[0] = columns;
+        d.constant[1] = shape.many ? MORE_INVOCATIONS : INVOCATIONS;
+        d.n_constants = 2;
+        d.push.n[5] = shape.parts;
+        bytes = 4ull * shape.wide * shape.narrow * shape.parts;
+        add_wide(calls, &shape, 0, columns, &d);
+        if (shape.parts > 1) {
+                d.bind[0] = (struct vk_binding){
+                        .value = vk_scratch(build, 0, bytes), .bytes = bytes, .written = true
+                };
+                d.groups[2] = shape.parts;
+                vk_emit(build, &d);
+                emit_combine(build, calls, &shape, &d.bind[0]);
+                return 1;
+        }
+        for (; done < count && done < TOGETHER && calls[done].op->kind == calls->op->kind; done++) {
+                shape = shape_of(&calls[done]);
+                if (!goes_along(calls, done, &shape))
+                        break;
+                add_wide(&calls[done], &shape, done, columns, &d);
+        }
+        d.groups[2] = done;
+        vk_emit(build, &d);
+        return done;
+}
+
+void vk_op_matmul_weight_backward(struct vk_build *build, const struct vk_call *call)
+{
+        vk_fuse_weights(build, call, 1);
 }

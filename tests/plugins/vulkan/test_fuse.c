@@ -287,6 +287,32 @@ static void adapters(struct device_and_chain *c)
         chain->ops[1].f[0] = 0.5f;
 }
 
+/* Gradients of some thin matrices, of rows as wide as a place holds; now and then two of the same matrix. */
+static void weights(struct chain *chain)
+{
+        uint32_t count = 1 + pick(4), flags = pick(2) ? QVF_ACCUMULATE : 0;
+        uint16_t dw = QVF_NONE;
+
+        for (uint32_t i = 0; i < count && chain->places + 3 <= PLACES; i++) {
+                uint32_t wide = 4 * (1 + pick(60)) - (pick(8) == 0),
+                         narrow = pick(8) ? 8 * (1 + pick(3)) : 5;
+                bool x_wide = pick(2);
+                uint16_t dy = add(chain, chain->declared, x_wide ? narrow : wide, QVF_F32);
+                uint16_t x = add(chain, chain->declared, x_wide ? wide : narrow, QVF_F32);
+                bool again = dw != QVF_NONE && pick(6) == 0;
+                struct qvf_op *to;
+
+                if (again)
+                        dy = chain->ops[chain->n_ops - 1].operand[1],
+                        x = chain->ops[chain->n_ops - 1].operand[2];
+                else
+                        dw = add(chain, x_wide ? narrow : wide, x_wide ? wide : narrow, QVF_F32);
+                to = OP(MATMUL_WEIGHT_BACKWARD, dw, dy, x);
+                to->f[0] = 0.5f + (float)i;
+                to->flags = (uint16_t)flags;
+        }
+}
+
 /* Runs `count` operations as one program over what is in the buffer. */
 static void run(struct qvf_device *device, struct chain *chain, const struct qvf_op *ops, uint32_t count)
 {
@@ -363,6 +389,8 @@ static void compare_many(int kind, int count)
                         rope(&chain, pick(2));
                 else if (kind == 3)
                         copies(&chain, width);
+                else if (kind == 5)
+                        weights(&chain);
                 else
                         adapters(&(struct device_and_chain){ device, &chain });
                 compare(device, &chain);
@@ -401,5 +429,11 @@ START_TEST(products_with_adapters)
 }
 END_TEST
 
-QVF_SUITE("vulkan fuse", 120, sums_norms_and_codes, back_through_norms_and_gates, turns_and_caches,
-                to_halves_and_back, products_with_adapters)
+START_TEST(gradients_of_weights)
+{
+        compare_many(5, 8);
+}
+END_TEST
+
+QVF_SUITE("vulkan fuse", 120, gradients_of_weights, sums_norms_and_codes, back_through_norms_and_gates,
+                turns_and_caches, to_halves_and_back, products_with_adapters)
