@@ -193,53 +193,74 @@ static ALWAYS_INLINE void multiply(const struct left *left, const int8_t *tiles,
         }
 }
 
-/* The next block of W is unpacked between the products of this one, which take longer.
+/* What a thread's blocks of sums hand on to each other. */
+struct own {
+        _Alignas(64) int8_t tiles[2][2 * TILES_EACH *
+                                     TILE_BYTES]; /* of two blocks of W, this one and the next, in turn */
+        _Alignas(64) int8_t copy[BLOCK_SIDE * QVF_TERNARY_BLOCK]; /* see rows_of_block() */
+        unsigned turn;
+};
+
+struct own_block {
+        uint32_t row, rows, output;
+        uint32_t next_output; /* of the block of sums behind this one; beyond the last: none */
+        struct task later; /* the panel whose weights are to be fetched; its output beyond the last: none */
+};
+
+/* Between a block's products, which take longer, the next block of W is unpacked and a part of the next panel fetched: all at
+ * once would keep the matrix unit waiting for its rows.
  * Rows of q beyond `rows` are another thread's, which may be writing them: what becomes of them is not stored. */
-static void run_own_block(
-                const struct product *p, uint32_t row, uint32_t rows, uint32_t output, int8_t *copy)
+static void run_own_block(const struct product *p, const struct own_block *b, struct own *own)
 {
-        _Alignas(64) int8_t tiles[2][2 * TILES_EACH * TILE_BYTES];
         _Alignas(64) int32_t sums[BLOCK_SIDE * BLOCK_SIDE];
         uint32_t blocks = p->columns / QVF_TERNARY_BLOCK;
 
         tiles_clear();
-        unpack(p, output, 0, tiles[0]);
-        unpack(p, output + TILE_SIDE, 0, tiles[0] + TILES_EACH * TILE_BYTES);
         for (uint32_t block = 0; block < blocks; block++) {
-                struct left left = rows_of_block(p, row, rows, block, copy);
-                const int8_t *now = tiles[block % 2];
-                int8_t *next = tiles[(block + 1) % 2];
-                bool more = block + 1 < blocks;
+                struct left left = rows_of_block(p, b->row, b->rows, block, own->copy);
+                const int8_t *now = own->tiles[own->turn % 2];
+                int8_t *next = own->tiles[++own->turn % 2];
+                uint32_t output = block + 1 < blocks ? b->output : b->next_output;
+                uint32_t next_block = block + 1 < blocks ? block + 1 : 0;
 
-                multiply(&left, now, 0);
-                if (more)
-                        unpack(p, output, block + 1, next);
-                multiply(&left, now, 1);
-                multiply(&left, now, 2);
-                if (more)
-                        unpack(p, output + TILE_SIDE, block + 1, next + TILES_EACH * TILE_BYTES);
-                multiply(&left, now, 3);
+                UNROLL
+                for (unsigned part = 0; part < TILES_EACH; part++) {
+                        multiply(&left, now, part);
+                        if (b->later.output < p->outputs)
+                                fetch_part(p, &b->later, block * TILES_EACH + part, blocks * TILES_EACH);
+                        if (part % 2 == 0 && output < p->outputs)
+                                unpack(p, output + part / 2 * TILE_SIDE, next_block,
+                                                next + part / 2 * TILES_EACH * TILE_BYTES);
+                }
         }
         tiles_store(sums, BLOCK_SIDE * sizeof(*sums));
-        store_block(p, sums, row, rows, output);
+        store_block(p, sums, b->row, b->rows, b->output);
 }
 
 static void run_own_rows(const struct cpu_call *call, const struct product *p)
 {
-        _Alignas(64) int8_t copy[BLOCK_SIDE * QVF_TERNARY_BLOCK] = { 0 };
+        struct own own = { .turn = 0 };
         uint32_t begin, end;
 
         cpu_share(call, p->rows, 1, &begin, &end);
         if (begin == end)
                 return;
         tiles_begin();
+        unpack(p, 0, 0, own.tiles[0]);
+        unpack(p, TILE_SIDE, 0, own.tiles[0] + TILES_EACH * TILE_BYTES);
         for (uint32_t output = 0; output < p->outputs; output += BLOCK_SIDE) {
-                const struct task later = { .output = output + BLOCK_SIDE };
+                for (uint32_t row = begin; row < end; row += BLOCK_SIDE) {
+                        bool last = end - row <= BLOCK_SIDE;
+                        struct own_block b = {
+                                .row = row,
+                                .rows = last ? end - row : BLOCK_SIDE,
+                                .output = output,
+                                .next_output = last ? output + BLOCK_SIDE : output,
+                                .later.output = row == begin ? output + BLOCK_SIDE : p->outputs,
+                        };
 
-                if (later.output < p->outputs)
-                        fetch_part(p, &later, 0, 1);
-                for (uint32_t row = begin; row < end; row += BLOCK_SIDE)
-                        run_own_block(p, row, end - row < BLOCK_SIDE ? end - row : BLOCK_SIDE, output, copy);
+                        run_own_block(p, &b, &own);
+                }
                 cpu_pause_point(call);
         }
         tiles_end();
