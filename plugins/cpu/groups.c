@@ -26,7 +26,7 @@ static bool same_rows(const struct cpu_operand *a, const struct cpu_operand *b)
 static bool by_rows(const struct cpu_step *step, bool many)
 {
         if (cpu_by_rows(step->op.kind))
-                return true;
+                return step->scratch_bytes == 0; /* or it would be another step's too */
         return many && step->op.rows == QVF_ROWS_INPUT && step->kernel.many_by_rows &&
                step->kernel.many_by_rows(step->operand);
 }

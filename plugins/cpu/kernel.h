@@ -67,6 +67,7 @@ extern const struct cpu_level cpu_level_plain;
 static inline bool cpu_by_rows(uint32_t kind)
 {
         switch (kind) {
+        case QVF_OP_COPY:
         case QVF_OP_EMBED:
         case QVF_OP_KV_STORE:
         case QVF_OP_ADD:

@@ -2,19 +2,20 @@
 /* dx[r][c] (+)= W.scale · Σ_n W[n][c] dy[r][n]
  *
  * In integers: a row of dy is two rows of bytes, dy = m / 127 · (q + p / 254), q rounded and p what rounding lost; that is
- * right to 2⁻¹⁶ of the row's largest number. A task has 64 columns of dx, whose weights become tiles of columns, and some
+ * right to 2⁻¹⁶ of the row's largest number. A task has 128 columns of dx, whose weights become tiles of columns, and some
  * of the rows of dy, 16 at a time: the block's upper half is Σ W q, the lower half Σ W p. */
 #include <math.h>
 
 #include "plugins/cpu/amx/kernels.h"
 #include "plugins/cpu/amx/share.h"
-#include "plugins/cpu/amx/tile.h"
-#include "plugins/cpu/avx512/ternary.h"
+#include "plugins/cpu/amx/weights.h"
 
-#define SLICE 64u /* columns of a task: a quarter of a ternary block */
+#define SLICE 128u /* columns of a task: half a ternary block, and half the bytes of a TQ2_0 block */
 #define SLICES (QVF_TERNARY_BLOCK / SLICE)
+#define HALVES (SLICE / 64) /* what tq1_slice() takes out at a time */
+#define STRIPS (SLICE / TILE_SIDE)
 #define LOST 254.0f  /* steps of p in one step of q */
-#define UNPACKING 5u /* to unpack a slice takes as long as five blocks of 16 rows */
+#define UNPACKING 2u /* to unpack a slice takes as long as two blocks of 16 rows */
 
 struct product {
         float *dx;
@@ -28,7 +29,7 @@ struct product {
         /* In the scratch: */
         int8_t *packed; /* for each block of 16 rows of dy their q, then their p */
         float *factor;  /* W.scale · m / 127 of each row */
-        uint8_t *panel; /* [4][packed_row / 4][16 columns][4 rows of W] */
+        int8_t *panel;  /* [8][packed_row / 4][16 columns][4 rows of W] */
 };
 
 static uint32_t block_count(uint32_t rows)
@@ -66,7 +67,7 @@ static struct product product_of(const struct cpu_call *call)
                 .scale = w->scale,
                 .packed = call->scratch,
                 .factor = (float *)factor,
-                .panel = factor + factor_bytes(dx->rows) + call->thread * SLICE * packed_row,
+                .panel = (int8_t *)factor + factor_bytes(dx->rows) + call->thread * SLICE * packed_row,
         };
 }
 
@@ -124,32 +125,73 @@ static void pack(const struct cpu_call *call, const struct product *p)
         }
 }
 
-/* 64 columns of all rows of W. */
+/* The bytes of a slice of four rows, the four of a column's side by side, make tiles of columns: code n of byte i is column
+ * 32 n + i. */
+static ALWAYS_INLINE void unpack_tq2(const __m256i row[4], int8_t *to, size_t strip)
+{
+        __m256i low01 = _mm256_unpacklo_epi8(row[0], row[1]), high01 = _mm256_unpackhi_epi8(row[0], row[1]);
+        __m256i low23 = _mm256_unpacklo_epi8(row[2], row[3]), high23 = _mm256_unpackhi_epi8(row[2], row[3]);
+        /* Of each the lower 128 bits: bytes 4i to 4i + 3, the upper ones: 16 + 4i and on. */
+        __m256i v0 = _mm256_unpacklo_epi16(low01, low23), v1 = _mm256_unpackhi_epi16(low01, low23);
+        __m256i v2 = _mm256_unpacklo_epi16(high01, high23), v3 = _mm256_unpackhi_epi16(high01, high23);
+        __m512i v01 = _mm512_inserti64x4(_mm512_castsi256_si512(v0), v1, 1);
+        __m512i v23 = _mm512_inserti64x4(_mm512_castsi256_si512(v2), v3, 1);
+        __m512i bytes[2] = { _mm512_shuffle_i32x4(v01, v23, 0x88), _mm512_shuffle_i32x4(v01, v23, 0xdd) };
+
+        UNROLL
+        for (unsigned i = 0; i < STRIPS; i++)
+                _mm512_store_si512(to + i * strip, tq2_weights(bytes[i % 2], i / 2));
+}
+
+static ALWAYS_INLINE void unpack_tq1(const __m512i row[4], int8_t *to, size_t strip)
+{
+        __m512i columns[4];
+
+        interleave_rows(row, columns);
+        UNROLL
+        for (unsigned i = 0; i < 4; i++)
+                _mm512_store_si512(to + i * strip, columns[i]);
+}
+
+/* A slice's columns of all rows of W; those that are not there are zeros. */
 static void unpack(const struct product *p, uint32_t slice)
 {
         const __m512i one = _mm512_set1_epi8(1);
-        size_t quarter = p->packed_row * TILE_SIDE;
-        size_t block_bytes = p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
-        const uint8_t *block = p->weights + slice / SLICES * block_bytes;
+        size_t strip = p->packed_row * TILE_SIDE;
+        const uint8_t *block = p->weights + slice / SLICES * (p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK);
 
         for (uint32_t n = 0; n < p->packed_row; n += 4) {
-                uint8_t *to = p->panel + (size_t)n * TILE_SIDE;
-                __m512i row[4], columns[4];
+                int8_t *to = p->panel + (size_t)n * TILE_SIDE;
+                uint32_t rows = n < p->outputs ? p->outputs - n : 0;
 
-                for (uint32_t j = 0; j < 4; j++) {
-                        const uint8_t *from = block + (n + j) * p->row_bytes;
+                if (p->dtype == QVF_TQ2_0) {
+                        __m256i row[4];
 
-                        if (n + j >= p->outputs)
-                                row[j] = one;
-                        else
-                                row[j] = p->dtype == QVF_TQ1_0 ? tq1_slice(from, slice % SLICES)
-                                                               : tq2_slice(from, slice % SLICES);
-                        row[j] = _mm512_sub_epi8(row[j], one);
+                        UNROLL
+                        for (uint32_t j = 0; j < 4; j++) {
+                                const uint8_t *from = block + (n + j) * p->row_bytes;
+
+                                row[j] = j < rows && !scale_is_zero(from + TQ2_SCALE)
+                                                         ? _mm256_loadu_si256((
+                                                                           const __m256i *)(from +
+                                                                                            slice % SLICES *
+                                                                                                            32))
+                                                         : _mm256_set1_epi8(0x55);
+                        }
+                        unpack_tq2(row, to, strip);
+                        continue;
                 }
-                interleave_rows(row, columns);
-                UNROLL
-                for (unsigned i = 0; i < 4; i++)
-                        _mm512_store_si512(to + i * quarter, columns[i]);
+                for (uint32_t half = 0; half < HALVES; half++, to += 4 * strip) {
+                        __m512i row[4];
+
+                        for (uint32_t j = 0; j < 4; j++)
+                                row[j] = j < rows ? _mm512_sub_epi8(tq1_slice(block + (n + j) * p->row_bytes,
+                                                                                    slice % SLICES * HALVES +
+                                                                                                    half),
+                                                                    one)
+                                                  : _mm512_setzero_si512();
+                        unpack_tq1(row, to, strip);
+                }
         }
 }
 
@@ -175,15 +217,15 @@ static void store_block(const struct product *p, const int32_t *sums, uint32_t f
         }
 }
 
-/* 16 rows of dy, 32 columns of dx. */
-static void run_block(const struct product *p, uint32_t block, uint32_t slice, uint32_t half)
+/* 16 rows of dy, 32 columns of dx: `pair` of a slice. */
+static void run_block(const struct product *p, uint32_t block, uint32_t slice, uint32_t pair)
 {
         _Alignas(64) int32_t sums[BLOCK_SIDE * BLOCK_SIDE];
         const int8_t *q = p->packed + (size_t)block * BLOCK_SIDE * p->packed_row;
         const int8_t *rest = q + TILE_SIDE * p->packed_row;
-        const uint8_t *left = p->panel + 2 * half * TILE_SIDE * p->packed_row;
-        const uint8_t *right = left + TILE_SIDE * p->packed_row;
-        uint32_t column = slice * SLICE + half * BLOCK_SIDE;
+        const int8_t *left = p->panel + 2 * pair * TILE_SIDE * p->packed_row;
+        const int8_t *right = left + TILE_SIDE * p->packed_row;
+        uint32_t column = slice * SLICE + pair * BLOCK_SIDE;
 
         if (column >= p->columns)
                 return;
@@ -212,10 +254,9 @@ void cpu_amx_matmul_ternary_backward(const struct cpu_call *call)
                 uint32_t end = (uint32_t)((uint64_t)blocks * (group + 1) / groups);
 
                 unpack(&p, slice);
-                for (uint32_t block = begin; block < end; block++) {
-                        run_block(&p, block, slice, 0);
-                        run_block(&p, block, slice, 1);
-                }
+                for (uint32_t block = begin; block < end; block++)
+                        for (uint32_t pair = 0; pair < SLICE / BLOCK_SIDE; pair++)
+                                run_block(&p, block, slice, pair);
                 cpu_pause_point(call);
         }
         tiles_end();
