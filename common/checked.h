@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #define QVF_ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -28,6 +29,12 @@ static inline bool qvf_align_u64(uint64_t value, uint64_t alignment, uint64_t *r
                 return false;
         *ret_aligned = padded & ~(alignment - 1);
         return true;
+}
+
+/* malloc() of a size that a 32-bit machine may not have: NULL then too. */
+static inline void *qvf_malloc(uint64_t bytes)
+{
+        return bytes <= PTRDIFF_MAX ? malloc((size_t)bytes) : NULL;
 }
 
 static inline uint64_t qvf_min_u64(uint64_t a, uint64_t b)

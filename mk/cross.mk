@@ -9,10 +9,12 @@ CROSS_ENGINE := $(filter-out $(if $(CROSS_ENGINE),$(shell grep -l json-c $(CROSS
 CROSS_OBJECTS := $(patsubst %.c,$(BUILD)/cross-test.d/%.o,$(sort $(CROSS_ENGINE) $(wildcard tests/cross/*.c)))
 DEPS += $(CROSS_OBJECTS:.o=.d)
 
+$(foreach r,$(STRICT_ROOMS),$(BUILD)/cross-test.d/$(r)/%.o): ROOM_FLAGS := $(STRICT_FLAGS)
+
 $(BUILD)/cross-test.d/%.o: %.c $(BUILD)/flags
 	$(say) CC $<
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_ALL) -isystem tests/cross/include -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(ROOM_FLAGS) -isystem tests/cross/include -MMD -MP -c -o $@ $<
 
 $(eval $(call archive,$(BUILD)/cross-test.d/libcross.a,$(CROSS_OBJECTS)))
 $(BUILD)/cross-test: $(BUILD)/cross-test.d/libcross.a $(cpu_OBJECTS) $(cpu_ARCHIVES) $(BUILD)/libcommon.a $(BUILD)/link-flags

@@ -49,7 +49,8 @@ $(daemon_OBJECTS): PATH_FLAGS := -DQVF_LIBEXEC_DIR='"$(LIBEXECDIR)"'
 
 # Where numbers from outside are turned into sizes, a conversion that could lose bits is an error.
 STRICT_ROOMS := common daemon/config daemon/policy daemon/sensors engine/data engine/files engine/program engine/sampling engine/tokenizer
-$(foreach r,$(STRICT_ROOMS),$(BUILD)/$(r)/%.o): ROOM_FLAGS := -Wconversion -Wno-sign-conversion
+STRICT_FLAGS := -Wconversion -Wno-sign-conversion
+$(foreach r,$(STRICT_ROOMS),$(BUILD)/$(r)/%.o): ROOM_FLAGS := $(STRICT_FLAGS)
 
 # The compiled-in plugin folder depends on PREFIX: only the sources that name it are told, and rebuilt for another.
 PATH_SOURCES := $(shell grep -rlw QVF_PLUGIN_DIR --include='*.c' common engine bench tests 2>/dev/null)

@@ -86,11 +86,11 @@ int qvf_adapter_numbers_copy(
                 const struct qvf_adapter_numbers *numbers, struct qvf_adapter_numbers *ret_numbers)
 {
         uint64_t bytes = qvf_adapter_numbers_bytes(numbers);
-        void *copy = malloc(bytes + 1);
+        void *copy = qvf_malloc(bytes + 1);
 
         if (!copy)
                 return -ENOMEM;
-        memcpy(copy, numbers->data, bytes);
+        memcpy(copy, numbers->data, (size_t)bytes);
         free(ret_numbers->owned);
         *ret_numbers = *numbers;
         ret_numbers->data = ret_numbers->owned = copy;

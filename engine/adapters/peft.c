@@ -48,7 +48,7 @@ int qvf_peft_permute(struct qvf_adapter_numbers *b, uint32_t n_heads, bool to_gg
 
         if (head == 0 || head % 2 != 0 || head * n_heads != b->rows)
                 return -EINVAL;
-        turned = malloc(row_bytes * b->rows + 1);
+        turned = qvf_malloc(row_bytes * b->rows + 1);
         if (!turned)
                 return -ENOMEM;
         for (uint32_t row = 0; row < b->rows; row++) {

@@ -125,7 +125,7 @@ static void (*dequantiser(enum qvf_dtype dtype))(const uint8_t *, float *)
 static bool convert_row(enum qvf_dtype dtype, const uint8_t *row, float *ret_values, uint64_t count)
 {
         switch (dtype) {
-        case QVF_F32: memcpy(ret_values, row, count * sizeof(*ret_values)); return true;
+        case QVF_F32: memcpy(ret_values, row, (size_t)count * sizeof(*ret_values)); return true;
         case QVF_F16:
                 for (uint64_t i = 0; i < count; i++)
                         ret_values[i] = qvf_f16_to_f32(qvf_load_u16(row + 2 * i));

@@ -109,7 +109,7 @@ static int read_tensors(struct qvf_gguf *gguf, struct qvf_error *error)
                                 "%s: key 'split.tensors.count' is %" PRIu64 " and the parts hold %" PRIu64
                                 " tensors",
                                 qvf_gguf_name(gguf), promised, total);
-        gguf->tensors = calloc(total ? total : 1, sizeof(*gguf->tensors));
+        gguf->tensors = calloc(total ? (size_t)total : 1, sizeof(*gguf->tensors));
         if (!gguf->tensors)
                 return -ENOMEM;
         for (unsigned i = 0; i < gguf->n_parts; i++) {

@@ -197,7 +197,7 @@ int qvf_gguf_get_string(const struct qvf_gguf *gguf, const char *key, struct qvf
                 return r;
         if (value->type != QVF_GGUF_STRING)
                 return wrong(gguf, value, "string", error);
-        if (value->size_bytes && memchr(value->data, 0, value->size_bytes))
+        if (value->size_bytes && memchr(value->data, 0, (size_t)value->size_bytes))
                 return wrong(gguf, value, "one without a NUL byte", error);
         *ret_value = (struct qvf_gguf_string){ (const char *)value->data, (size_t)value->size_bytes };
         return 0;
@@ -241,7 +241,7 @@ int qvf_gguf_get_strings(const struct qvf_gguf *gguf, const char *key, struct qv
         if (r < 0)
                 return r;
         length = array.length;
-        strings = calloc(length ? length : 1, sizeof(*strings));
+        strings = calloc(length ? (size_t)length : 1, sizeof(*strings));
         if (!strings)
                 return -ENOMEM;
         for (uint64_t i = 0; i < length; i++)

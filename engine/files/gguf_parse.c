@@ -195,13 +195,13 @@ static int index_keys(struct qvf_gguf_part *part, struct qvf_error *error)
         struct qvf_gguf_reader reader = { .file = part->file, .error = error, .subject = "key" };
         uint32_t *order;
 
-        order = calloc(part->n_keys ? part->n_keys : 1, sizeof(*order));
+        order = calloc(part->n_keys ? (size_t)part->n_keys : 1, sizeof(*order));
         if (!order)
                 return -ENOMEM;
         part->values_by_key = order;
         for (uint32_t i = 0; i < part->n_keys; i++)
                 order[i] = i;
-        qsort_r(order, part->n_keys, sizeof(*order), order_keys, part->values);
+        qsort_r(order, (size_t)part->n_keys, sizeof(*order), order_keys, part->values);
         for (uint32_t i = 1; i < part->n_keys; i++) {
                 const struct qvf_gguf_value *one = &part->values[order[i - 1]],
                                             *other = &part->values[order[i]];
@@ -320,7 +320,7 @@ int qvf_gguf_parse_keys(struct qvf_gguf_part *part, struct qvf_error *error)
         struct qvf_gguf_reader reader = { .file = part->file, .error = error, .offset = 24 };
         int r;
 
-        part->values = calloc(part->n_keys ? part->n_keys : 1, sizeof(*part->values));
+        part->values = calloc(part->n_keys ? (size_t)part->n_keys : 1, sizeof(*part->values));
         if (!part->values)
                 return -ENOMEM;
         for (uint64_t i = 0; i < part->n_keys; i++) {
@@ -464,12 +464,12 @@ static int check_overlap(
 {
         _cleanup_free_ uint32_t *order = NULL;
 
-        order = calloc(part->n_tensors ? part->n_tensors : 1, sizeof(*order));
+        order = calloc(part->n_tensors ? (size_t)part->n_tensors : 1, sizeof(*order));
         if (!order)
                 return -ENOMEM;
         for (uint32_t i = 0; i < part->n_tensors; i++)
                 order[i] = i;
-        qsort_r(order, part->n_tensors, sizeof(*order), order_by_offset, tensors);
+        qsort_r(order, (size_t)part->n_tensors, sizeof(*order), order_by_offset, tensors);
         for (uint32_t i = 1; i < part->n_tensors; i++) {
                 const struct qvf_gguf_tensor *before = &tensors[order[i - 1]], *after = &tensors[order[i]];
 
@@ -495,7 +495,7 @@ int qvf_gguf_parse_tensors(struct qvf_gguf_part *part, uint32_t file_index, stru
         r = measure_names(part, error, &names_bytes);
         if (r < 0)
                 return r;
-        part->names = malloc(names_bytes ? names_bytes : 1);
+        part->names = qvf_malloc(names_bytes ? names_bytes : 1);
         if (!part->names)
                 return -ENOMEM;
         for (uint64_t i = 0; i < part->n_tensors; i++) {

@@ -68,7 +68,7 @@ static int read_bytes(struct qvf_gguf_reader *reader, void *ret_bytes, uint64_t 
 
         if (r < 0)
                 return r;
-        memcpy(ret_bytes, reader->file->data + offset, bytes);
+        memcpy(ret_bytes, reader->file->data + offset, (size_t)bytes);
         return 0;
 }
 

@@ -361,7 +361,7 @@ void qvf_gguf_writer_add_tensor(struct qvf_gguf_writer *writer, const char *name
 static void write_all(struct qvf_gguf_writer *writer, const uint8_t *bytes, uint64_t length)
 {
         while (length > 0 && writer->failure.code == 0) {
-                ssize_t n = write(writer->fd, bytes, length);
+                ssize_t n = write(writer->fd, bytes, (size_t)qvf_min_u64(length, 1u << 30));
 
                 if (n < 0 && errno == EINTR)
                         continue;

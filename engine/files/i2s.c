@@ -156,7 +156,7 @@ int qvf_i2s_pack(const uint8_t *tq2_rows, uint64_t rows, uint64_t columns, enum 
         r = qvf_dtype_tensor_bytes(QVF_I2_S, rows, columns, &total);
         if (r < 0)
                 return r;
-        memset(ret_data, 0, total);
+        memset(ret_data, 0, (size_t)total);
         for (uint64_t row = 0; row < rows; row++)
                 for (uint64_t column = 0; column < columns; column++) {
                         unsigned shift, within = (unsigned)(column % QVF_TERNARY_BLOCK_LENGTH);
@@ -215,7 +215,7 @@ int qvf_i2s_guess_order(const void *data, uint64_t rows, uint64_t columns, const
         } else if (hint && columns > 0) {
                 for (unsigned k = 0; k < 2; k++) {
                         free(zeros);
-                        zeros = calloc(columns, sizeof(*zeros));
+                        zeros = calloc((size_t)columns, sizeof(*zeros));
                         if (!zeros)
                                 return -ENOMEM;
                         for (uint64_t i = 0; i < elements; i++) {

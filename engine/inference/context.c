@@ -128,7 +128,7 @@ static int allocate(struct qvf_context *self, struct qvf_error *error)
         }
         if (compute->backend->buffer_map(self->results_buffer))
                 return 0;
-        self->host_results = malloc(self->results_bytes);
+        self->host_results = qvf_malloc(self->results_bytes);
         return self->host_results ? 0 : -ENOMEM;
 }
 

@@ -45,7 +45,7 @@ int qvf_model_convert_head(struct qvf_model *model, enum qvf_dtype dtype, struct
         if (r < 0)
                 return qvf_error_set(error, r, "a head of %u columns can't be %s", head.columns,
                                 qvf_dtype_name(dtype));
-        bytes = malloc(length);
+        bytes = qvf_malloc(length);
         if (!bytes)
                 return -ENOMEM;
         r = convert(tensor, dtype, bytes, row_bytes, error);

@@ -148,7 +148,7 @@ static int place_norm(struct loader *loader, const struct qvf_gguf_tensor *tenso
         };
         if (tensor->dtype == QVF_F32)
                 return place_tensor(loader, tensor, value);
-        row = malloc(tensor->ne[0] * sizeof(*row));
+        row = qvf_malloc(tensor->ne[0] * sizeof(*row));
         if (!row)
                 return -ENOMEM;
         if (qvf_dtype_dequantise_row(tensor->dtype, tensor->data, row, tensor->ne[0]) < 0)
@@ -161,7 +161,7 @@ static int pack(struct loader *loader, const struct qvf_gguf_tensor *tensor, con
                 uint64_t packed_bytes, struct qvf_value *value)
 {
         const struct qvf_compute *compute = &loader->model->compute;
-        _cleanup_free_ void *packed = malloc(packed_bytes);
+        _cleanup_free_ void *packed = qvf_malloc(packed_bytes);
         int r;
 
         if (!packed)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/checked.h"
 #include "engine/files/dtype.h"
 
 static int allocate(const struct qvf_gguf_tensor *tensor, struct qvf_ternary_weight *weight,
@@ -14,7 +15,7 @@ static int allocate(const struct qvf_gguf_tensor *tensor, struct qvf_ternary_wei
 
         if (r < 0)
                 return qvf_error_set(error, r, "tensor %s is too large", tensor->name);
-        weight->owned = malloc(weight->bytes);
+        weight->owned = qvf_malloc(weight->bytes);
         if (!weight->owned)
                 return qvf_error_set(error, -ENOMEM, "no memory for tensor %s", tensor->name);
         weight->dtype = QVF_TQ2_0;
@@ -37,7 +38,7 @@ static int read_blocks(const struct qvf_gguf_tensor *tensor, struct qvf_ternary_
         if (facts.dead_blocks_with_codes == 0 || weight->block_scales)
                 return 0;
         weight->bytes = tensor->size_bytes;
-        weight->owned = malloc(weight->bytes);
+        weight->owned = qvf_malloc(weight->bytes);
         if (!weight->owned)
                 return qvf_error_set(error, -ENOMEM, "no memory for tensor %s", tensor->name);
         memcpy(weight->owned, tensor->data, weight->bytes);

@@ -55,7 +55,7 @@ static int numbers_init(const struct qvf_train_job *job, struct numbers *numbers
                 section->length = all[i]->rows * qvf_row_bytes(all[i]->dtype, all[i]->columns);
                 memcpy(section->name, names[i], strlen(names[i]));
                 mapped = backend->buffer_map(all[i]->buffer);
-                section->bytes = mapped ? mapped + all[i]->offset : malloc(section->length);
+                section->bytes = mapped ? mapped + all[i]->offset : qvf_malloc(section->length);
                 numbers->copied[numbers->count] = !mapped;
                 numbers->values[numbers->count++] = all[i];
                 if (!section->bytes)

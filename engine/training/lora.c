@@ -221,7 +221,7 @@ int qvf_lora_init(struct qvf_lora *lora, struct qvf_error *error)
 
                 if (pair->rank == 0)
                         continue;
-                numbers = malloc(count * sizeof(*numbers));
+                numbers = qvf_malloc(count * sizeof(*numbers));
                 if (!numbers)
                         return -ENOMEM;
                 qvf_random_seed(&random, lora->options.seed * 0x9e3779b97f4a7c15u + i);
@@ -249,7 +249,7 @@ static int load_numbers(struct qvf_lora *lora, uint32_t index, const struct qvf_
                                 "%u x %u",
                                 index / QVF_MODULES, qvf_module_name(index % QVF_MODULES), numbers->rows,
                                 numbers->columns, value->rows, value->columns);
-        values = malloc(count * sizeof(*values));
+        values = qvf_malloc(count * sizeof(*values));
         if (!values)
                 return qvf_error_set(error, -ENOMEM, "no memory for the adapter to go on from");
         qvf_adapter_numbers_read(numbers, 0, count, values);
@@ -323,8 +323,8 @@ static int copy_numbers(const struct qvf_compute *compute, const struct qvf_valu
 {
         uint64_t count = (uint64_t)from->rows * from->columns,
                  bytes = from->rows * qvf_row_bytes(from->dtype, from->columns);
-        _cleanup_free_ float *numbers = malloc(count * sizeof(*numbers));
-        _cleanup_free_ void *stored = malloc(bytes);
+        _cleanup_free_ float *numbers = qvf_malloc(count * sizeof(*numbers));
+        _cleanup_free_ void *stored = qvf_malloc(bytes);
         int r;
 
         if (!numbers || !stored)

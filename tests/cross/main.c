@@ -2,14 +2,19 @@
 /* usage: cross-test [LEVEL]…
  * Tests these levels, or all that this CPU has; and the parts of the engine in which an architecture can make a
  * difference. Runs in the folder of the sources. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "common/checked.h"
 #include "engine/backend/host.h"
 #include "engine/conformance/conformance.h"
+#include "engine/files/mapped_file.h"
 #include "engine/model/model.h"
 #include "tests/cross/cross.h"
 
@@ -124,6 +129,28 @@ static void tokenizer(void)
         compute.backend->device_close(compute.device);
 }
 
+/* A file of 3 GiB, of which nothing is there: mapped where there is room for it, or refused with words. */
+static void large_file(void)
+{
+        int fd = memfd_create("large", MFD_CLOEXEC);
+        struct qvf_mapped_file *file = NULL;
+        struct qvf_error error = { 0 };
+        int r = fd < 0 ? -errno : ftruncate(fd, (off_t)3 << 30) < 0 ? -errno : 0;
+
+        cross_need(r, "large file", NULL);
+        r = qvf_mapped_file_open_fd(fd, "large", 0, &file, &error);
+        if (sizeof(void *) > 4)
+                cross_check(r == 0 && file->size == (uint64_t)3 << 30, "large file: mapped", "%s",
+                                error.text);
+        else
+                cross_check(r == -EFBIG && strstr(error.text, "address space"), "large file: refused",
+                                "%d, '%s'", r, error.text);
+        if (sizeof(void *) == 4)
+                cross_check(!qvf_malloc((1ull << 32) + 16), "large memory: refused", "it is there");
+        qvf_mapped_file_free(file);
+        close(fd);
+}
+
 static void test_level(const char *level)
 {
         conformance(level);
@@ -164,5 +191,6 @@ int main(int argc, char **argv)
         for (level = strtok_r(levels, " ", &rest); level && argc == 1; level = strtok_r(NULL, " ", &rest))
                 test_level(level);
         tokenizer();
+        large_file();
         return failed > 0;
 }
