@@ -60,3 +60,7 @@ $(AMX_MODEL)/cpu.so: $(AMX_MODEL_OBJECTS) $(filter-out $(BUILD)/plugins/cpu/amx/
 ifneq ($(AMX_MODEL_OBJECTS),)
 $(filter $(BUILD)/tests/conformance/% $(BUILD)/tests/engine/% $(BUILD)/tests/plugins/cpu/%,$(TEST_PROGRAMS)): | $(AMX_MODEL)/cpu.so
 endif
+
+# How the CPU plugin counts CPUs is not to be seen from outside of it.
+$(filter $(BUILD)/tests/plugins/cpu/test_count,$(TEST_PROGRAMS)): $(BUILD)/plugins/cpu/count.o
+$(filter $(BUILD)/tests/plugins/cpu/test_count,$(TEST_PROGRAMS)): TEST_LINK = $(BUILD)/plugins/cpu/count.o

@@ -4,6 +4,7 @@
 #define QVF_PLUGINS_CPU_CPU_H
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "plugins/common/program_check.h"
 #include "plugins/cpu/kernel.h"
@@ -74,8 +75,17 @@ const char *cpu_level_highest(unsigned levels); /* its name */
 const struct cpu_kernel *cpu_level_find(
                 unsigned levels, const struct qvf_op *op, const struct cpu_operand *operands);
 
-/* CPUs that this process may use: its affinity, cut by the CPU quotas of its cgroup and those above. */
-unsigned cpu_count(void);
+/* CPUs that this process may use: its affinity, cut by the CPU quotas of its cgroup and those above. Where some are much
+ * slower than others (big.LITTLE) threads are for the fast ones: all wait for the slowest of them. */
+struct cpu_choice {
+        unsigned threads; /* as many as are sensible */
+        unsigned cpus;    /* that can run at a time, slow ones too */
+        bool uneven;      /* some are slow */
+        cpu_set_t fast;   /* none: not known */
+};
+struct cpu_choice cpu_choose(void);
+/* The same of a machine whose proc and sys lie below `root`. */
+struct cpu_choice cpu_choose_below(const char *root, const cpu_set_t *cpus);
 
 void cpu_log(const struct qvf_host *host, int level, const char *format, ...)
                 __attribute__((format(printf, 3, 4)));

@@ -15,7 +15,8 @@
 int cpu_device_open(const struct qvf_host *host, uint32_t index, const struct qvf_device_options *options,
                 struct qvf_device **ret_device)
 {
-        unsigned cpus = cpu_count(), threads = options && options->threads ? options->threads : cpus;
+        struct cpu_choice choice = cpu_choose();
+        unsigned threads = options && options->threads ? options->threads : choice.threads;
         struct qvf_device *device;
         pthread_condattr_t attributes;
 
@@ -29,7 +30,7 @@ int cpu_device_open(const struct qvf_host *host, uint32_t index, const struct qv
         *device = (struct qvf_device){
                 .host = *host,
                 .n_threads = threads,
-                .spare_cpus = threads<cpus, .crowded = threads> cpus,
+                .spare_cpus = threads<choice.cpus, .crowded = threads> choice.cpus,
                 .levels = cpu_level_allowed(host),
                 .event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
         };

@@ -33,6 +33,7 @@ struct cpu_pool {
         unsigned n_threads;
         bool quit;
         cpu_set_t cpus; /* those that the threads may have */
+        bool only_fast; /* not all that the process may have */
         bool a_cpu_each;
         bool stop; /* the run was abandoned: written by the last thread at the end of a step, before the
                       others go on */
@@ -316,6 +317,8 @@ static void *worker_main(void *argument)
         struct cpu_pool *pool = worker->pool;
         unsigned seen = 0;
 
+        if (pool->only_fast)
+                pthread_setaffinity_np(pthread_self(), sizeof(pool->cpus), &pool->cpus);
         for (;;) {
                 wait_change(pool, &pool->jobs, seen, &worker->quick_job);
                 seen++;
@@ -333,15 +336,25 @@ static void *worker_main(void *argument)
         }
 }
 
+static void choose_cpus(struct cpu_pool *pool)
+{
+        unsigned threads = pool->device->n_threads;
+        struct cpu_choice choice = cpu_choose();
+        bool known = sched_getaffinity(0, sizeof(pool->cpus), &pool->cpus) == 0;
+
+        pool->only_fast = known && choice.uneven && threads <= (unsigned)CPU_COUNT(&choice.fast);
+        if (pool->only_fast)
+                pool->cpus = choice.fast;
+        pool->a_cpu_each = known && threads > 1 && (unsigned)CPU_COUNT(&pool->cpus) == threads;
+}
+
 static int start_threads(struct cpu_pool *pool)
 {
         sigset_t all, before;
         pthread_attr_t attributes;
         int r = 0;
 
-        pool->a_cpu_each = pool->device->n_threads > 1 &&
-                           sched_getaffinity(0, sizeof(pool->cpus), &pool->cpus) == 0 &&
-                           (unsigned)CPU_COUNT(&pool->cpus) == pool->device->n_threads;
+        choose_cpus(pool);
         /* Signals are for the host's own thread. */
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
