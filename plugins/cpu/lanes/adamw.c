@@ -43,18 +43,15 @@ struct block { /* of 8-bit state, as floats */
 /* m = sign(k) (k / 127)² scale and v = (k / 255)⁴ scale */
 static void decode(const struct cpu_operand *o, uint64_t first, uint64_t count, struct block *block)
 {
-        const int8_t *m_at = (const int8_t *)o[M].data + first;
-        const uint8_t *v_at = (const uint8_t *)o[V].data + first;
         float m_factor = ((const float *)o[M_SCALE].data)[first / QVF_STATE_BLOCK] / (127.f * 127.f);
         float v_factor = ((const float *)o[V_SCALE].data)[first / QVF_STATE_BLOCK] /
                          (255.f * 255.f * 255.f * 255.f);
+        uint8_t m_codes[QVF_STATE_BLOCK] = { 0 }, v_codes[QVF_STATE_BLOCK] = { 0 };
 
-        for (uint64_t i = 0; i < count; i++) {
-                block->m[i] = (float)m_at[i];
-                block->v[i] = (float)v_at[i];
-        }
+        memcpy(m_codes, (const uint8_t *)o[M].data + first, count);
+        memcpy(v_codes, (const uint8_t *)o[V].data + first, count);
         for (uint64_t i = 0; i < count; i += LANES) {
-                floats m = load(block->m + i), v = load(block->v + i);
+                floats m = load_bytes(m_codes + i), v = from_integers(load_unsigned(v_codes + i));
 
                 v *= v;
                 store(block->m + i, m * magnitude(m) * all(m_factor));
@@ -66,10 +63,9 @@ static void decode(const struct cpu_operand *o, uint64_t first, uint64_t count, 
 static void encode(const struct cpu_operand *o, uint64_t first, uint64_t count, const struct block *block,
                 float m_most, float v_most)
 {
-        int8_t *m_at = (int8_t *)o[M].data + first;
-        uint8_t *v_at = (uint8_t *)o[V].data + first;
         /* Where all are zero any divisor but zero will do. */
         floats m_divisor = all(m_most > 0 ? m_most : 1), v_divisor = all(v_most > 0 ? v_most : 1);
+        int8_t m_codes[QVF_STATE_BLOCK] = { 0 }, v_codes[QVF_STATE_BLOCK] = { 0 };
 
         for (uint64_t i = 0; i < count; i += LANES) {
                 floats m = load(block->m + i), v = load(block->v + i);
@@ -77,13 +73,19 @@ static void encode(const struct cpu_operand *o, uint64_t first, uint64_t count, 
                 ints v_code = integers(square_root(square_root(v / v_divisor)) * all(255));
                 ints negative = m < zeros();
 
-                m_code = (m_code ^ negative) - negative;
                 v_code -= (v > zeros()) & (v_code == 0);
-                for (unsigned j = 0; j < LANES && i + j < count; j++) {
-                        m_at[i + j] = (int8_t)m_code[j];
-                        v_at[i + j] = (uint8_t)v_code[j];
-                }
+                store_bytes(m_codes + i, (m_code ^ negative) - negative);
+                store_bytes(v_codes + i, v_code - 128); /* a signed byte has no room for 255 */
         }
+        for (uint64_t i = 0; i < QVF_STATE_BLOCK; i += 8) {
+                uint64_t eight;
+
+                memcpy(&eight, v_codes + i, sizeof(eight));
+                eight ^= 0x8080808080808080u;
+                memcpy(v_codes + i, &eight, sizeof(eight));
+        }
+        memcpy((uint8_t *)o[M].data + first, m_codes, count);
+        memcpy((uint8_t *)o[V].data + first, v_codes, count);
 }
 
 /* A block of 8-bit state at number `first`: its new scales are known only behind the last of its moments. */

@@ -18,7 +18,8 @@ struct sums { /* of the keys so far: weights are exp(score - largest) */
 };
 
 struct work {            /* a thread's scratch */
-        double *values;  /* [ROWS][size]: Σ weight · value */
+        double *sums;    /* [ROWS][size]: Σ weight · value */
+        double *values;  /* [CELLS][size] */
         double *weights; /* [ROWS][CELLS] */
         float *keys;     /* [size][CELLS] */
         float *scores;   /* [ROWS][CELLS] */
@@ -26,15 +27,17 @@ struct work {            /* a thread's scratch */
 
 static size_t work_bytes(uint32_t size)
 {
-        return round_up(ROWS * (size + CELLS) * sizeof(double) + (size + ROWS) * CELLS * sizeof(float),
-                        LINE);
+        size_t doubles_each = (ROWS + CELLS) * (size_t)size + ROWS * CELLS;
+
+        return round_up(doubles_each * sizeof(double) + (size + ROWS) * CELLS * sizeof(float), LINE);
 }
 
 static struct work work_of(const struct cpu_call *call, uint32_t size)
 {
-        struct work work = { .values = (double *)((char *)call->scratch + call->thread * work_bytes(size)) };
+        struct work work = { .sums = (double *)((char *)call->scratch + call->thread * work_bytes(size)) };
 
-        work.weights = work.values + (size_t)ROWS * size;
+        work.values = work.sums + (size_t)ROWS * size;
+        work.weights = work.values + (size_t)CELLS * size;
         work.keys = (float *)(work.weights + (size_t)ROWS * CELLS);
         work.scores = work.keys + (size_t)CELLS * size;
         return work;
@@ -69,33 +72,51 @@ static double weigh(struct sums *sums, const float *scores, uint32_t first, uint
         return (double)step;
 }
 
-/* to[i] = to[i] · shrink[i] + Σ_j weights[i][j] values[j] of two vectors of columns and R rows. */
-static ALWAYS_INLINE void gather(const float *values, size_t value_step, uint32_t cells,
-                const double *weights, const double *shrink, double *to, uint32_t size, const unsigned R)
+static void widen_values(const float *values, size_t step, uint32_t cells, uint32_t size, double *to)
 {
-        doubles acc[2 * SIDE], before;
+        for (uint32_t j = 0; j < cells; j++)
+                for (uint32_t c = 0; c < size; c += HALF) {
+                        doubles wide = load_doubles(values + j * step + c);
+
+                        memcpy(to + j * (size_t)size + c, &wide, sizeof(wide));
+                }
+}
+
+static ALWAYS_INLINE doubles load_wide(const double *from)
+{
+        doubles wide;
+
+        memcpy(&wide, from, sizeof(wide));
+        return wide;
+}
+
+/* sums[i] = sums[i] · shrink[i] + Σ_j weights[i][j] values[j] of two vectors of columns from c on and R rows. */
+static ALWAYS_INLINE void gather(const struct work *work, uint32_t cells, uint32_t row, const double *shrink,
+                uint32_t c, uint32_t size, const unsigned R)
+{
+        const double *values = work->values + c, *weights = work->weights + (size_t)row * CELLS;
+        doubles acc[2 * SIDE];
 
         UNROLL
         for (unsigned i = 0; i < 2 * R; i++)
                 acc[i] = (doubles){ 0 };
-        for (uint32_t j = 0; j < cells; j++, values += value_step) {
-                doubles low = load_doubles(values), high = load_doubles(values + HALF);
+        for (uint32_t j = 0; j < cells; j++, values += size) {
+                doubles low = load_wide(values), high = load_wide(values + HALF);
 
                 UNROLL
                 for (unsigned i = 0; i < R; i++) {
-                        double weight = weights[i * CELLS + j];
+                        doubles weight = weights[i * CELLS + j] - (doubles){ 0 };
 
-                        acc[2 * i] += weight * low;
-                        acc[2 * i + 1] += weight * high;
+                        acc[2 * i] = fma_doubles(weight, low, acc[2 * i]);
+                        acc[2 * i + 1] = fma_doubles(weight, high, acc[2 * i + 1]);
                 }
         }
         UNROLL
         for (unsigned i = 0; i < 2 * R; i++) {
-                double *at = to + i / 2 * (size_t)size + i % 2 * HALF;
+                double *sums = work->sums + (row + i / 2) * (size_t)size + c + i % 2 * HALF;
 
-                memcpy(&before, at, sizeof(before));
-                acc[i] += before * shrink[i / 2];
-                memcpy(at, &acc[i], sizeof(acc[i]));
+                acc[i] += load_wide(sums) * shrink[row + i / 2];
+                memcpy(sums, &acc[i], sizeof(acc[i]));
         }
 }
 
@@ -107,29 +128,19 @@ static void attend(const struct cpu_call *call, const struct block *b, const str
                 struct sums sums[ROWS])
 {
         const struct cpu_operand *o = call->operand;
-        uint32_t size = (uint32_t)call->op->i[0], key_head = b->head / (o[Q].columns / o[K].columns);
-        const float *values = head_of(&o[V], b->key, key_head, size);
+        uint32_t size = (uint32_t)call->op->i[0], i = 0;
         double shrink[ROWS];
 
         multiply_cells(&o[Q], b->row, b->rows, b->head, size, work->keys, call->op->f[0], work->scores);
-        for (uint32_t i = 0; i < b->rows; i++)
-                shrink[i] = weigh(&sums[i], work->scores + i * CELLS, first_of(&o[FIRST], b->row + i),
-                                b->row + i, b->key, work->weights + i * CELLS);
-        for (uint32_t i = 0; i < b->rows;) {
-                const double *weights = work->weights + i * CELLS;
-                double *to = work->values + (size_t)i * size;
-                uint32_t rows = b->rows - i >= SIDE ? SIDE : 1;
-
-                for (uint32_t c = 0; c < size; c += LANES) {
-                        if (rows == SIDE)
-                                gather(values + c, o[V].columns, b->cells, weights, shrink + i, to + c, size,
-                                                SIDE);
-                        else
-                                gather(values + c, o[V].columns, b->cells, weights, shrink + i, to + c, size,
-                                                1);
-                }
-                i += rows;
-        }
+        for (uint32_t r = 0; r < b->rows; r++)
+                shrink[r] = weigh(&sums[r], work->scores + r * CELLS, first_of(&o[FIRST], b->row + r),
+                                b->row + r, b->key, work->weights + r * CELLS);
+        for (; i + SIDE <= b->rows; i += SIDE)
+                for (uint32_t c = 0; c < size; c += LANES)
+                        gather(work, b->cells, i, shrink, c, size, SIDE);
+        for (; i < b->rows; i++)
+                for (uint32_t c = 0; c < size; c += LANES)
+                        gather(work, b->cells, i, shrink, c, size, 1);
 }
 
 static void finish(const struct cpu_call *call, const struct block *b, const struct work *work,
@@ -144,9 +155,8 @@ static void finish(const struct cpu_call *call, const struct block *b, const str
                 ((float *)o[LSE].data)[(size_t)(b->row + i) * heads + b->head] =
                                 (float)((double)sums[i].largest + log(sums[i].total));
                 for (uint32_t c = 0; c < size; c++)
-                        y[c] = sums[i].total > 0
-                                               ? (float)(work->values[(size_t)i * size + c] / sums[i].total)
-                                               : 0;
+                        y[c] = sums[i].total > 0 ? (float)(work->sums[(size_t)i * size + c] / sums[i].total)
+                                                 : 0;
         }
 }
 
@@ -172,16 +182,18 @@ void LEVEL(attention_train)(const struct cpu_call *call)
 
         for (uint32_t task = cpu_next(call); task < tasks; task = cpu_next(call)) {
                 struct block b = { .row = task / heads * ROWS, .head = task % heads };
+                uint32_t key_head = b.head / (o[Q].columns / o[K].columns);
                 struct sums sums[ROWS];
 
                 b.rows = at_most(call->rows - b.row, ROWS);
                 for (uint32_t i = 0; i < ROWS; i++)
                         sums[i] = (struct sums){ -INFINITY, 0 };
-                memset(work.values, 0, b.rows * (size_t)size * sizeof(*work.values));
+                memset(work.sums, 0, b.rows * (size_t)size * sizeof(*work.sums));
                 for (b.key = first_key(call, b.row, b.rows); b.key < b.row + b.rows; b.key += CELLS) {
                         b.cells = at_most(call->rows - b.key, CELLS);
-                        turn_cells(&o[K], b.key, b.cells, b.head / (o[Q].columns / o[K].columns), size,
-                                        work.keys);
+                        turn_cells(&o[K], b.key, b.cells, key_head, size, work.keys);
+                        widen_values(head_of(&o[V], b.key, key_head, size), o[V].columns, b.cells, size,
+                                        work.values);
                         attend(call, &b, &work, sums);
                 }
                 finish(call, &b, &work, sums);

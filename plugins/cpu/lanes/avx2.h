@@ -62,6 +62,11 @@ static ALWAYS_INLINE doubles load_doubles(const float *from)
         return (doubles)_mm256_cvtps_pd(_mm_loadu_ps(from));
 }
 
+static ALWAYS_INLINE doubles fma_doubles(doubles a, doubles b, doubles c)
+{
+        return (doubles)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+
 static ALWAYS_INLINE floats floats_of(doubles low, doubles high)
 {
         return (floats)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps((__m256d)low)),

@@ -62,6 +62,11 @@ static ALWAYS_INLINE doubles load_doubles(const float *from)
         return (doubles)vcvt_f64_f32(vld1_f32(from));
 }
 
+static ALWAYS_INLINE doubles fma_doubles(doubles a, doubles b, doubles c)
+{
+        return (doubles)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
+
 static ALWAYS_INLINE floats floats_of(doubles low, doubles high)
 {
         return (floats)vcvt_high_f32_f64(vcvt_f32_f64((float64x2_t)low), (float64x2_t)high);

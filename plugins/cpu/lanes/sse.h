@@ -62,6 +62,11 @@ static ALWAYS_INLINE doubles load_doubles(const float *from)
         return (doubles)_mm_cvtps_pd(_mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)from)));
 }
 
+static ALWAYS_INLINE doubles fma_doubles(doubles a, doubles b, doubles c)
+{
+        return a * b + c;
+}
+
 static ALWAYS_INLINE floats floats_of(doubles low, doubles high)
 {
         return (floats)_mm_movelh_ps(_mm_cvtpd_ps((__m128d)low), _mm_cvtpd_ps((__m128d)high));

@@ -17,6 +17,7 @@ const struct cpu_level cpu_level_sse = {
         .entries = {
                 [QVF_OP_EMBED] = KERNEL_IF(embed),
                 [QVF_OP_KV_STORE] = KERNEL_IF(kv_store),
+                [QVF_OP_COPY] = KERNEL_IF(copy),
                 [QVF_OP_ADD] = KERNEL(add),
                 [QVF_OP_RMSNORM] = KERNEL(rmsnorm),
                 [QVF_OP_QUANTIZE] = KERNEL(quantize),
