@@ -49,6 +49,7 @@ struct conformance_run {
         unsigned n_operands;
         struct cpu_operand before[QVF_OP_OPERANDS], plain[QVF_OP_OPERANDS], device[QVF_OP_OPERANDS];
         double worst;
+        struct qvf_conformance_bits bits;
         char text[256]; /* the first thing that was wrong */
 };
 
@@ -92,6 +93,9 @@ double qvf_conformance_logit(const struct conformance_run *run, uint32_t row, ui
 
 /* compare.c: what the device left in a result against what the plain kernel left; fills run->worst and run->text. */
 int qvf_conformance_compare(struct conformance_run *run, unsigned operand);
+
+/* bits.c: counts the numbers of a result that are not the plain kernel's to the bit, where they should be, in run->bits. */
+void qvf_conformance_count_bits(struct conformance_run *run, unsigned operand);
 
 /* case.c: what the lists of cases are written with */
 struct conformance_shapes { /* what to try, by options */

@@ -262,6 +262,7 @@ static int judge(struct conformance_run *run, const struct image *image)
                 r = qvf_conformance_compare(run, i);
                 if (r < 0)
                         return r;
+                qvf_conformance_count_bits(run, i);
         }
         if (!run->text[0] && !strips_whole(image, run->n_operands))
                 snprintf(run->text, sizeof(run->text), "it wrote past the end of an operand");
@@ -306,7 +307,10 @@ void qvf_conformance_check(struct conformance *self, const struct conformance_ca
                 snprintf(run.text, sizeof(run.text), "the device refused it: %s", strerror(-r));
         else
                 digest(self, &image);
-        result = (struct qvf_conformance_case){ name, test->what, !run.text[0], run.worst, run.text };
+        result = (struct qvf_conformance_case){ name, test->what, !run.text[0], run.worst, run.text,
+                run.bits };
+        self->summary.bits[test->op.kind].numbers += run.bits.numbers;
+        self->summary.bits[test->op.kind].differing += run.bits.differing;
         self->summary.cases++;
         self->summary.failures += !result.passed;
         if (self->report)

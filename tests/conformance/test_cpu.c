@@ -10,6 +10,7 @@
 
 #include "engine/backend/host.h"
 #include "engine/conformance/conformance.h"
+#include "engine/program/builder.h"
 #include "tests/support/suite.h"
 
 #define CPU_PLUGIN "plugins/cpu.so"
@@ -79,6 +80,17 @@ static bool has_level(const struct qvf_backend *backend, const char *level)
         return strstr(info.driver, word) != NULL;
 }
 
+/* What docs/arithmetic.md defines to the bit; the level sse has no fused product, and keeps to the bounds only. */
+static void check_bits(const char *level, const struct qvf_conformance_summary *summary)
+{
+        for (uint16_t kind = 0; kind < QVF_OP_COUNT && strcmp(level, "sse") != 0; kind++)
+                ck_assert_msg(qvf_conformance_bits_are_right(kind, &summary->bits[kind]),
+                                "%s: %llu of %llu numbers are not plain's to the bit",
+                                qvf_op_name((enum qvf_op_kind)kind),
+                                (unsigned long long)summary->bits[kind].differing,
+                                (unsigned long long)summary->bits[kind].numbers);
+}
+
 static void check_level(const struct qvf_backend *backend, const char *level)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -106,6 +118,7 @@ static void check_level(const struct qvf_backend *backend, const char *level)
                 printf("%s, %u threads: %u cases, %u failed, largest error %.2f of what is allowed\n", level,
                                 threads, summary.cases, summary.failures, worst);
                 ck_assert_uint_eq(summary.failures, 0);
+                check_bits(level, &summary);
                 if (threads == 1)
                         first = summary;
                 ck_assert_msg(summary.digest == first.digest, "other bits with %u threads than with one",

@@ -16,6 +16,7 @@
 #include "engine/conformance/conformance.h"
 #include "engine/files/mapped_file.h"
 #include "engine/model/model.h"
+#include "engine/program/builder.h"
 #include "tests/cross/cross.h"
 
 static unsigned failed;
@@ -90,6 +91,16 @@ static void conformance(const char *level)
         snprintf(name, sizeof(name), "%s: conformance, %u cases", level, summary.cases);
         cross_check(summary.cases > 0 && summary.failures == 0, name, "%u cases, QVF_TEST_SEED=%llu",
                         summary.failures, (unsigned long long)options.seed);
+        for (uint16_t kind = 0; kind < QVF_OP_COUNT; kind++) {
+                if (qvf_conformance_bits_are_right(kind, &summary.bits[kind]))
+                        continue;
+                snprintf(name, sizeof(name), "%s: %s to the bit", level,
+                                qvf_op_name((enum qvf_op_kind)kind));
+                cross_check(false, name, "%llu of %llu numbers are not, QVF_TEST_SEED=%llu",
+                                (unsigned long long)summary.bits[kind].differing,
+                                (unsigned long long)summary.bits[kind].numbers,
+                                (unsigned long long)options.seed);
+        }
         for (uint32_t threads = 1; full && threads <= 3; threads += 2) {
                 snprintf(name, sizeof(name), "%s: the same bits with %u threads", level, threads);
                 cross_check(conformance_with(level, threads, &options).digest == summary.digest, name,
