@@ -73,12 +73,13 @@ static ALWAYS_INLINE void outer_rows(
                 outer_tile(o, i, c, last, 1, V);
 }
 
-/* Columns [c, c + 16 V) at most; says how many vectors it took. */
+/* Columns [c, c + 16 V) at most; says how many vectors it took. 8 or 16 rows (a LoRA adapter's A) are whole tiles of
+ * 8 with three vectors. */
 static inline uint32_t outer_columns(const struct outer *o, uint32_t c)
 {
-        uint32_t left = (o->columns - c + LANES - 1) / LANES, now = left <= 3                ? left
-                                                                    : left == 5 || left == 6 ? 3
-                                                                                             : 4;
+        bool eights = o->rows == 8 || o->rows == 16;
+        uint32_t left = (o->columns - c + LANES - 1) / LANES;
+        uint32_t now = left <= 3 ? left : left == 5 || left == 6 || eights ? 3 : 4;
         __mmask16 last = lanes_left(o->columns - c - (now - 1) * LANES);
 
         switch (now) {
