@@ -7,12 +7,13 @@
 #include "bench/session.h"
 #include "bench/verbs.h"
 #include "engine/conformance/conformance.h"
+#include "engine/program/builder.h"
 
 struct selftest_options {
         struct bench_device_options device;
         struct bench_seed seed;
         const char *op;
-        bool quick, all, json;
+        bool quick, all, bits, json;
 };
 
 static const struct bench_option options[] = {
@@ -24,6 +25,8 @@ static const struct bench_option options[] = {
                         "of the arbitrary numbers (default: 1)", 0, 0 },
         { "all", 'a', BENCH_FLAG, offsetof(struct selftest_options, all), NULL, "print what passed too", 0,
                         0 },
+        { "bits", 0, BENCH_FLAG, offsetof(struct selftest_options, bits), NULL,
+                        "fail where inference is not the reference's to the bit, too", 0, 0 },
         { "json", 0, BENCH_FLAG, offsetof(struct selftest_options, json), NULL, "print JSON", 0, 0 },
         { 0 },
 };
@@ -36,9 +39,10 @@ struct reporter {
 static void report_case(void *reporter_, const struct qvf_conformance_case *result)
 {
         const struct reporter *reporter = reporter_;
+        bool differs = reporter->options->bits && result->bits.differing > 0;
         struct json_object *item;
 
-        if (result->passed && !reporter->options->all)
+        if (result->passed && !differs && !reporter->options->all)
                 return;
         item = bench_report_item(reporter->cases);
         bench_report_string(item, "op", result->op);
@@ -46,11 +50,39 @@ static void report_case(void *reporter_, const struct qvf_conformance_case *resu
         bench_report_string(item, "result", result->passed ? "passed" : "failed");
         bench_report_number(item, "error_in_parts_of_allowed", result->worst);
         bench_report_string(item, "text", result->text);
+        bench_report_count(item, "differing", result->bits.differing);
         if (reporter->cases)
                 return;
-        printf("%-6s %-24s %-40s %8.3f%s%s\n", result->passed ? "ok" : "FAIL", result->op, result->what,
+        printf("%-6s %-24s %-40s %8.3f%s%s", result->passed ? "ok" : "FAIL", result->op, result->what,
                         result->worst, result->text[0] ? "  " : "", result->text);
+        if (differs)
+                printf("  %" PRIu64 " of %" PRIu64 " numbers differ", result->bits.differing,
+                                result->bits.numbers);
+        putchar('\n');
         fflush(stdout); /* a device may hang or take the machine down at the next case */
+}
+
+/* The operations that are not the reference's to the bit; returns how many. */
+static unsigned report_bits(const struct qvf_conformance_summary *summary, struct json_object *report)
+{
+        struct json_object *all = bench_report_array(report, "bits");
+        unsigned wrong = 0;
+
+        for (uint16_t kind = 0; kind < QVF_OP_COUNT; kind++) {
+                const struct qvf_conformance_bits *bits = &summary->bits[kind];
+                bool right = qvf_conformance_bits_are_right(kind, bits);
+                struct json_object *item = bits->numbers ? bench_report_item(all) : NULL;
+
+                wrong += !right;
+                bench_report_string(item, "op", qvf_op_name(kind));
+                bench_report_count(item, "numbers", bits->numbers);
+                bench_report_count(item, "differing", bits->differing);
+                if (!report && bits->numbers)
+                        printf("%-6s %-24s %" PRIu64 " of %" PRIu64 " numbers differ from the reference\n",
+                                        right ? "ok" : "FAIL", qvf_op_name(kind), bits->differing,
+                                        bits->numbers);
+        }
+        return wrong;
 }
 
 static int run(const void *options_, struct qvf_error *error)
@@ -65,6 +97,7 @@ static int run(const void *options_, struct qvf_error *error)
         };
         struct reporter reporter = { .options = chosen };
         struct qvf_conformance_summary summary;
+        unsigned differing = 0;
         char digest[17];
         int r;
 
@@ -85,6 +118,8 @@ static int run(const void *options_, struct qvf_error *error)
         bench_report_count(report, "tested", summary.cases);
         bench_report_count(report, "failed", summary.failures);
         bench_report_string(report, "digest", digest);
+        if (chosen->bits)
+                differing = report_bits(&summary, report);
         bench_report_print(report);
         if (!report)
                 printf("%s (%s), %s: %u of %u cases passed, digest %s\n", session.device.name,
@@ -93,6 +128,9 @@ static int run(const void *options_, struct qvf_error *error)
         if (summary.failures)
                 return qvf_error_set(error, -EBADMSG, "%u of %u cases failed: this device must not be used",
                                 summary.failures, summary.cases);
+        if (differing)
+                return qvf_error_set(error, -EBADMSG,
+                                "%u operations of inference are not the reference's to the bit", differing);
         return 0;
 }
 
