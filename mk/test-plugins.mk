@@ -31,6 +31,21 @@ ifneq ($(LOST_LAYER),)
 tests check $(TEST_PROGRAMS): | $(LOST_LAYER)
 endif
 
+# The Vulkan backend with a multiply-add that rounds once also where the driver has none, so that drivers in software give the bits of a
+# GPU; beside the CPU's, as a folder of plugins.
+EXACT := $(BUILD)/tests/vulkan-exact
+EXACT_PLUGINS := $(if $(vulkan_OBJECTS),$(EXACT)/vulkan.so $(EXACT)/cpu.so)
+$(eval $(call vulkan_compiled,$(EXACT),-DEMULATE_FMA))
+$(EXACT)/vulkan.so: $(vulkan_OBJECTS) $(EXACT)/shader_data.o $(BUILD)/libcommon.a $(BUILD)/link-flags
+	$(say) LD $@
+	$(Q)$(CC) -shared -o $@ $(filter %.o %.a,$^) $(LDFLAGS_ALL) $(call package_libs,vulkan) -lm
+$(EXACT)/cpu.so: $(BUILD)/plugins/cpu.so
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+ifneq ($(EXACT_PLUGINS),)
+tests check: | $(EXACT_PLUGINS)
+endif
+
 # The CPU backend with faults (tests/plugins/faulty.c says which), beside a sound one, as a folder of plugins.
 FAULTY := $(BUILD)/tests/faulty
 $(FAULTY)/inner.o: plugins/cpu/cpu.c $(BUILD)/flags

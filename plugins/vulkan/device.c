@@ -116,18 +116,14 @@ static void tell_features(const struct qvf_device *device)
 {
         const struct vk_features *f = &device->features;
 
-        static const char *const fma[] = {
-                [VK_FMA_ROUGH] = "rounded twice: logits may differ from the CPU's",
-                [VK_FMA_FUSED] = "fused",
-                [VK_FMA_EMULATED] = "emulated",
-        };
-
         vk_log(&device->host, 3,
-                        "vulkan:%s%s%s%s%s%s, fma %s, subgroup %u, bindings to %llu MiB, %u KiB shared",
+                        "vulkan:%s%s%s%s%s%s, fma rounds %s, subgroup %u, bindings to %llu MiB, %u KiB "
+                        "shared",
                         f->float16 ? " f16" : "", f->int8 ? " int8" : "", f->dot_product ? " dot" : "",
                         f->subgroup ? " subgroups" : "", f->matrix_int8 ? " int8-matrices" : "",
-                        f->matrix_float16 ? " f16-matrices" : "", fma[f->fma], f->subgroup_size,
-                        (unsigned long long)(device->limits.range >> 20), device->limits.shared >> 10);
+                        f->matrix_float16 ? " f16-matrices" : "", f->fused ? "once" : "twice",
+                        f->subgroup_size, (unsigned long long)(device->limits.range >> 20),
+                        device->limits.shared >> 10);
 }
 
 int vk_device_open(const struct qvf_host *host, uint32_t index, const struct qvf_device_options *options,

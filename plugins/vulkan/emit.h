@@ -17,12 +17,6 @@
 #define VK_BINDINGS 12u
 #define VK_CONSTANTS 9u
 
-enum vk_fma {         /* what fma() of shaders is; the same numbers in shaders/exact.glsl */
-        VK_FMA_ROUGH, /* rounded twice: results are within the bounds of the self-test, not the CPU's to the bit */
-        VK_FMA_FUSED,    /* rounded once */
-        VK_FMA_EMULATED, /* rounded twice by a driver in software, once by the shader */
-};
-
 struct vk_features {         /* what shaders may use: probed, cut by QVF_VK_LIMITS */
         bool float16;        /* f16 arithmetic and 16-bit storage */
         bool int8;           /* int8 arithmetic and 8-bit storage */
@@ -30,9 +24,9 @@ struct vk_features {         /* what shaders may use: probed, cut by QVF_VK_LIMI
         bool subgroup;       /* subgroup arithmetic, shuffles and votes, of exactly subgroup_size lanes */
         bool matrix_int8;    /* cooperative matrices 16x16x32 s8 s8 s32 (KHR), subgroup scope */
         bool matrix_float16; /* cooperative matrices 16x16x16 f16 f16 f32 (KHR), subgroup scope */
+        bool fused;          /* fma() rounds once: inference gives the CPU's results to the bit */
         bool software;       /* a CPU pretends to be a GPU */
         uint32_t subgroup_size;
-        enum vk_fma fma;
 };
 
 struct vk_limits {

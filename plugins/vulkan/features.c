@@ -151,7 +151,6 @@ void vk_features_probe(VkInstance instance, VkPhysicalDevice physical, struct vk
                         add_extension(wanted, physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME, NULL);
         vkGetPhysicalDeviceProperties(physical, &properties);
         wanted->features.software = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-        wanted->features.fma = wanted->features.software ? VK_FMA_EMULATED : VK_FMA_ROUGH;
         wanted->features.float16 =
                         wanted->storage16.storageBuffer16BitAccess && wanted->arithmetic.shaderFloat16;
         wanted->features.int8 = wanted->storage8.storageBuffer8BitAccess && wanted->arithmetic.shaderInt8;

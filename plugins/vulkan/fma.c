@@ -79,7 +79,6 @@ int vk_fma_probe(struct qvf_device *device)
         r = r < 0 ? r : run_probe(device, set, &push, &sum);
         if (pool)
                 vkDestroyDescriptorPool(device->device, pool, NULL);
-        if (r == 0 && sum == 0x1p-46f)
-                device->features.fma = VK_FMA_FUSED;
+        device->features.fused = r == 0 && sum == 0x1p-46f;
         return r;
 }

@@ -37,11 +37,10 @@ void vk_limits_cut(const struct qvf_host *host, struct vk_limits *limits, struct
                 const char *name;
                 uint64_t range;
                 uint32_t shared, invocations, subgroup;
-                bool rough; /* fma() rounds twice */
         } others[] = {
-                { "adreno", 128u << 20, 32768, 1024, 64, false },
-                { "mali", 128u << 20, 32768, 512, 16, false },
-                { "v3d", 128u << 20, 16384, 256, 16, true },
+                { "adreno", 128u << 20, 32768, 1024, 64 },
+                { "mali", 128u << 20, 32768, 512, 16 },
+                { "v3d", 128u << 20, 16384, 256, 16 },
         };
         const char *wanted = getenv("QVF_VK_LIMITS");
 
@@ -61,7 +60,6 @@ void vk_limits_cut(const struct qvf_host *host, struct vk_limits *limits, struct
                         .software = features->software,
                         .subgroup_size = features->subgroup_size,
                         .subgroup = features->subgroup && features->subgroup_size == others[i].subgroup,
-                        .fma = others[i].rough ? VK_FMA_ROUGH : features->fma,
                 };
                 return;
         }

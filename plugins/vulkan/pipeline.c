@@ -5,8 +5,8 @@
 #include "common/cleanup.h"
 #include "plugins/vulkan/vulkan.h"
 
-#define FMA_CONSTANT 31u /* that all shaders have (exact.glsl) */
-#define TABLE 1024u      /* pipelines of one device at most, less one */
+#define FUSED_CONSTANT 31u /* that all shaders have (exact.glsl) */
+#define TABLE 1024u        /* pipelines of one device at most, less one */
 
 struct pipeline {
         enum vk_shader shader;
@@ -153,9 +153,9 @@ static int make_pipeline(struct vk_pipelines *self, struct pipeline *pipeline)
 
         for (uint32_t i = 0; i < pipeline->n_constants; i++)
                 entries[i] = (VkSpecializationMapEntry){ i, i * 4, 4 };
-        entries[pipeline->n_constants] = (VkSpecializationMapEntry){ FMA_CONSTANT, VK_CONSTANTS * 4, 4 };
+        entries[pipeline->n_constants] = (VkSpecializationMapEntry){ FUSED_CONSTANT, VK_CONSTANTS * 4, 4 };
         memcpy(data, pipeline->constants, sizeof(pipeline->constants));
-        data[VK_CONSTANTS] = self->device->features.fma;
+        data[VK_CONSTANTS] = self->device->features.fused;
         return r < 0 ? r
                      : vk_errno(self->device,
                                        vkCreateComputePipelines(self->device->device, self->cache, 1, &info,

@@ -102,7 +102,7 @@ struct vk_features_wanted {
 };
 void vk_features_probe(VkInstance instance, VkPhysicalDevice physical, struct vk_features_wanted *wanted);
 
-/* fma.c: runs fma() in a shader; where it is fused, features.fma says so from then on */
+/* fma.c: sets features.fused */
 int vk_fma_probe(struct qvf_device *device);
 
 /* buffer.c */

@@ -11,5 +11,5 @@ layout(set = 0, binding = 3, std430) buffer input_b { float b[]; };
 void main()
 {
         FOR_ELEMENTS(i)
-                y[i] = fma(push.f[0], a[i], push.f[1] * b[i]);
+                y[i] = qvf_weighted_sum(push.f[0], a[i], push.f[1], b[i]);
 }

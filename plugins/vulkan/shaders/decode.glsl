@@ -12,6 +12,7 @@
 #endif
 #include "qvf.glsl"
 #include "math.glsl"
+#include "norm.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint P1 = 0;         /* the layout of the matrices: pack.h */
@@ -48,13 +49,6 @@ int four_products(uint u, uint v)
 #endif
 }
 
-float gate(float g, float u)
-{
-        float positive = max(g, 0.0);
-
-        return (push.n[7] == 0 ? g * qvf_sigmoid(g) : positive * positive) * u;
-}
-
 uint codes_of(vec4 numbers, float factor)
 {
         precise vec4 scaled = numbers * factor;
@@ -65,7 +59,8 @@ uint codes_of(vec4 numbers, float factor)
 
 int codes_sum; /* of the whole row: weights are codes less 1 */
 
-shared float sums[32], largests[32];
+shared vec2 sums[32];
+shared float largests[32];
 shared int codes_sums[32];
 
 /* Fills q and codes_sum; returns the row's scale. All loads come first. */
@@ -73,7 +68,8 @@ float make_row()
 {
         uint own = gl_LocalInvocationID.x, fours = push.n[0] / 4;
         vec4 v[PIECES], u[PIECES], w[PIECES];
-        float sum = 0.0, largest = 0.0, factor;
+        float largest = 0.0, factor;
+        norm_sum squares = norm_begin();
         int codes = 0;
 
         for (uint k = 0; k < PIECES; k++) {
@@ -87,24 +83,26 @@ float make_row()
         }
         for (uint k = 0; k < PIECES; k++) {
                 if (gates != 0)
-                        v[k] = vec4(gate(v[k].x, u[k].x), gate(v[k].y, u[k].y), gate(v[k].z, u[k].z), gate(v[k].w, u[k].w));
+                        v[k] = qvf_gate(push.n[7] == 0, v[k], u[k]);
                 if (k * gl_WorkGroupSize.x + own >= fours)
                         v[k] = vec4(0.0);
-                sum += dot(v[k], v[k]);
+                if (normalises != 0)
+                        norm_add(squares, v[k]);
         }
         if (normalises != 0) {
-                sum = subgroupAdd(sum);
+                vec2 sum = norm_end(squares), scale;
+
+                for (uint step = 1; step < gl_SubgroupSize; step *= 2)
+                        sum = norm_join(sum, subgroupShuffleXor(sum, step));
                 if (subgroupElect())
                         sums[gl_SubgroupID] = sum;
                 barrier();
-                sum = 0.0;
-                for (uint i = 0; i < gl_NumSubgroups; i++)
-                        sum += sums[i];
-                sum = sum / float(push.n[0]) + uintBitsToFloat(push.n[4]);
-                factor = inversesqrt(sum);
-                factor *= fma(-0.5 * sum * factor, factor, 1.5);
+                sum = sums[0];
+                for (uint i = 1; i < gl_NumSubgroups; i++)
+                        sum = norm_join(sum, sums[i]);
+                scale = norm_factor(sum, float(push.n[0]), uintBitsToFloat(push.n[4]));
                 for (uint k = 0; k < PIECES; k++)
-                        v[k] = v[k] * factor * w[k];
+                        v[k] = norm_scale(v[k], scale, w[k]);
         }
         for (uint k = 0; k < PIECES; k++) {
                 vec4 size = abs(v[k]);
@@ -178,7 +176,7 @@ uvec4 load(uint part, uint at)
 void write(uint part, uint n, float y)
 {
         if (adds != 0)
-                y0[n] = fma(uintBitsToFloat(push.n[5]), x[n], uintBitsToFloat(push.n[6]) * y);
+                y0[n] = qvf_weighted_sum(uintBitsToFloat(push.n[5]), x[n], uintBitsToFloat(push.n[6]), y);
         else if (part == 0)
                 y0[n] = y;
         else if (part == 1)

@@ -4,11 +4,8 @@
 #ifndef QVF_EXACT_GLSL
 #define QVF_EXACT_GLSL
 
-/* What fma() is here: fma.c finds out. */
-#define FMA_ROUGH 0u    /* rounded twice; results are close, not the same */
-#define FMA_FUSED 1u
-#define FMA_EMULATED 2u /* rounded twice by the driver, once by us: forty times the work, for drivers in software */
-layout(constant_id = 31) const uint FMA = FMA_ROUGH;
+/* Whether fma() rounds once: fma.c finds out. Where it rounds twice results are close, not the same. */
+layout(constant_id = 31) const bool FUSED = false;
 
 /* a + b = x + y exactly, x their rounded sum. */
 vec2 qvf_two_sum(float a, float b)
@@ -37,8 +34,10 @@ vec2 qvf_two_product_split(float a, float b)
         return vec2(p, low);
 }
 
-/* Boldo and Melquiond: what two exact steps leave over is added rounding to odd, so that the last step rounds right. */
-float qvf_fma_emulated(float a, float b, float c)
+#ifdef EMULATE_FMA
+/* For tests on drivers in software, whose fma() rounds twice (Boldo and Melquiond): what two exact steps leave over is
+ * added rounding to odd, so that the last step rounds right. */
+float qvf_fma(float a, float b, float c)
 {
         vec2 product = qvf_two_product_split(a, b), low = qvf_two_sum(c, product.y), high = qvf_two_sum(product.x, low.x);
         vec2 rest = qvf_two_sum(low.y, high.y);
@@ -51,29 +50,34 @@ float qvf_fma_emulated(float a, float b, float c)
         return sum;
 }
 
+vec2 qvf_pair_of(float a, float b)
+{
+        return qvf_two_product_split(a, b);
+}
+#else
 float qvf_fma(float a, float b, float c)
 {
-        precise float sum;
+        precise float sum = fma(a, b, c);
 
-        if (FMA == FMA_EMULATED)
-                return qvf_fma_emulated(a, b, c);
-        sum = fma(a, b, c);
         return sum;
 }
 
-/* a · b = x + y exactly. */
-vec2 qvf_two_product(float a, float b)
+/* a · b = x + y, exactly where fma() rounds once; else y is 0. */
+vec2 qvf_pair_of(float a, float b)
 {
-        precise float p, low;
+        precise float p = a * b, low = fma(a, b, -p);
 
-        if (FMA != FMA_FUSED)
-                return qvf_two_product_split(a, b);
-        p = a * b;
-        low = fma(a, b, -p);
         return vec2(p, low);
 }
+#endif
 
-/* Of pairs, to about 2^-46. */
+/* a · b = x + y exactly, everywhere. */
+vec2 qvf_two_product(float a, float b)
+{
+        return FUSED ? qvf_pair_of(a, b) : qvf_two_product_split(a, b);
+}
+
+/* Of pairs, to about 2^-46 where fma() rounds once. */
 vec2 qvf_pair_add(vec2 a, vec2 b)
 {
         vec2 sum = qvf_two_sum(a.x, b.x);
@@ -84,10 +88,25 @@ vec2 qvf_pair_add(vec2 a, vec2 b)
 
 vec2 qvf_pair_product(vec2 a, vec2 b)
 {
-        vec2 product = qvf_two_product(a.x, b.x);
+        vec2 product = qvf_pair_of(a.x, b.x);
         precise float low = product.y + (a.x * b.y + a.y * b.x);
 
         return qvf_quick_two_sum(product.x, low);
+}
+
+/* f0 · a + f1 · b, as ADD has it */
+float qvf_weighted_sum(float f0, float a, float f1, float b)
+{
+        precise float first = f0 * a, second = f1 * b, sum = first + second;
+
+        return sum;
+}
+
+vec4 qvf_weighted_sum(float f0, vec4 a, float f1, vec4 b)
+{
+        precise vec4 first = f0 * a, second = f1 * b, sum = first + second;
+
+        return sum;
 }
 
 /* factor · sum, rounded once, |sum| < 2²⁴; factor is scale · row_scale by qvf_two_product(). */
@@ -96,7 +115,7 @@ float qvf_scale_sum_by(vec2 factor, int sum)
         precise float low = factor.y * float(sum), y;
         vec2 product;
 
-        if (FMA == FMA_FUSED)
+        if (FUSED)
                 return qvf_fma(factor.x, float(sum), low);
         product = qvf_two_product(factor.x, float(sum));
         y = product.x + (product.y + low);
@@ -115,9 +134,9 @@ float qvf_remainder(float a, float q, float b)
         vec2 p;
         precise float rest;
 
-        if (FMA == FMA_FUSED)
+        if (FUSED)
                 return qvf_fma(-q, b, a);
-        p = qvf_two_product(q, b);
+        p = qvf_two_product_split(q, b);
         rest = (a - p.x) - p.y;
         return rest;
 }
@@ -129,7 +148,7 @@ float qvf_divide_inside(float a, float b)
         precise float inverse, near, q;
         float rest, other;
 
-        if (FMA == FMA_FUSED) { /* Markstein: exact once the inverse is */
+        if (FUSED) { /* Markstein: exact once the inverse is */
                 inverse = 1.0 / b;
                 inverse = qvf_fma(qvf_fma(-b, inverse, 1.0), inverse, inverse);
                 near = a * inverse;

@@ -38,8 +38,7 @@ void turn_two(vec4 old, uint pair, float way, out vec4 new_)
         vec2 one = push.f[1] * qvf_sine_cosine(way, frequency[push.rest[7] + pair]);
         vec2 two = push.f[1] * qvf_sine_cosine(way, frequency[push.rest[7] + pair + 1]);
 
-        new_ = vec4(old.x * one.y - old.y * one.x, old.x * one.x + old.y * one.y,
-                old.z * two.y - old.w * two.x, old.z * two.x + old.w * two.y);
+        new_ = vec4(qvf_turn(old.xy, one), qvf_turn(old.zw, two));
 }
 
 void store_two(bool of_keys, uint cell, uint c, float one, float two)

@@ -28,13 +28,6 @@ layout(set = 0, binding = 5, std430) readonly buffer weight_ { vec4 w[]; };
 layout(set = 0, binding = 6, std430) writeonly buffer result_codes { uint q[]; };
 layout(set = 0, binding = 7, std430) writeonly buffer result_scale { float scale[]; };
 
-float gate(float g, float u)
-{
-        float positive = max(g, 0.0);
-
-        return (push.n[2] == 0 ? g * qvf_sigmoid(g) : positive * positive) * u;
-}
-
 vec4 first_of(uint at)
 {
         vec4 l = a[at], r;
@@ -42,9 +35,7 @@ vec4 first_of(uint at)
         if (first == 0)
                 return l;
         r = b[at];
-        if (first == 1)
-                return fma(vec4(push.f[0]), l, push.f[1] * r);
-        return vec4(gate(l.x, r.x), gate(l.y, r.y), gate(l.z, r.z), gate(l.w, r.w));
+        return first == 1 ? qvf_weighted_sum(push.f[0], l, push.f[1], r) : qvf_gate(push.n[2] == 0, l, r);
 }
 
 uint codes_of(vec4 numbers, float factor)
@@ -59,7 +50,8 @@ void main()
 {
         uint row = qvf_group(), fours = push.n[0] / 4, at = row * fours, own = gl_LocalInvocationID.x;
         vec4 v[pieces];
-        float sum = 0.0, largest = 1e-5;
+        float largest = 1e-5;
+        norm_sum sum = norm_begin();
 
         if (row >= qvf_rows())
                 return;
@@ -72,16 +64,17 @@ void main()
                         if (first_written != 0)
                                 s[at + i] = v[k];
                 }
-                sum += dot(v[k], v[k]);
+                if (normalised != 0)
+                        norm_add(sum, v[k]);
         }
         if (normalised != 0) {
-                float factor = row_inverse_root(row_sum(sum) / float(push.n[0]) + push.f[2]);
+                vec2 factor = norm_factor(row_sum_pair(norm_end(sum)), float(push.n[0]), push.f[2]);
 
                 [[unroll]] for (uint k = 0; k < pieces; k++) {
                         uint i = k * gl_WorkGroupSize.x + own;
 
                         if (i < fours) {
-                                v[k] = v[k] * factor * w[push.rest[4] / 4 + i];
+                                v[k] = norm_scale(v[k], factor, w[push.rest[4] / 4 + i]);
                                 if (norm_written != 0)
                                         y[at + i] = v[k];
                         }

@@ -13,8 +13,7 @@ void main()
 {
         FOR_ELEMENTS(i) {
                 float v = g[i], up = u[i];
-                float positive = max(v, 0.0);
 
-                y[i] = (push.n[1] == 0 ? v * qvf_sigmoid(v) : positive * positive) * up;
+                y[i] = qvf_gate(push.n[1] == 0, v, up);
         }
 }

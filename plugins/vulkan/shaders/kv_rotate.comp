@@ -91,11 +91,11 @@ void turn_piece(uint count, float positions)
                 uint a = head + (push.n[3] != 0 ? 2 * pair : pair), b = push.n[3] != 0 ? a + 1 : a + push.n[2];
 
                 if (pair < push.n[2]) {
-                        vec2 turned = qvf_sine_cosine(positions, frequency[push.rest[2] + pair]);
-                        float old_a = numbers[a], old_b = numbers[b];
+                        vec2 turned = qvf_turn(vec2(numbers[a], numbers[b]),
+                                qvf_sine_cosine(positions, frequency[push.rest[2] + pair]));
 
-                        numbers[a] = old_a * turned.y - old_b * turned.x;
-                        numbers[b] = old_a * turned.x + old_b * turned.y;
+                        numbers[a] = turned.x;
+                        numbers[b] = turned.y;
                 }
         }
 }

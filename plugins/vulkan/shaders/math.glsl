@@ -54,6 +54,11 @@ float qvf_gate(bool silu, float g, float u)
         return y;
 }
 
+vec4 qvf_gate(bool silu, vec4 g, vec4 u)
+{
+        return vec4(qvf_gate(silu, g.x, u.x), qvf_gate(silu, g.y, u.y), qvf_gate(silu, g.z, u.z), qvf_gate(silu, g.w, u.w));
+}
+
 /* n turns of π / 2 less than the angle, a pair of floats; n up to 2^22. */
 vec2 qvf_turned_back(vec2 angle, float n)
 {

@@ -11,13 +11,14 @@ layout(set = 0, binding = 3, std430) readonly buffer weight_ { float w[]; };
 void main()
 {
         uint row = qvf_group(), columns = push.n[0], at = row * columns;
-        float sum = 0.0, factor;
+        norm_sum sum = norm_begin();
+        vec2 factor;
 
         if (row >= push.n[7] || push.row0 + row >= qvf_rows())
                 return;
         for (uint c = gl_LocalInvocationID.x; c < columns; c += gl_WorkGroupSize.x)
-                sum = fma(x[at + c], x[at + c], sum);
-        factor = row_inverse_root(row_sum(sum) / float(columns) + push.f[0]);
+                norm_add(sum, vec4(x[at + c], 0.0, 0.0, 0.0));
+        factor = norm_factor(row_sum_pair(norm_end(sum)), float(columns), push.f[0]);
         for (uint c = gl_LocalInvocationID.x; c < columns; c += gl_WorkGroupSize.x)
-                y[at + c] = x[at + c] * factor * w[push.rest[2] + c];
+                y[at + c] = norm_scale(x[at + c], factor, w[push.rest[2] + c]);
 }

@@ -35,10 +35,10 @@ void main()
                         y[at + a] = x[at + a];
                         y[at + b] = x[at + b];
                 } else {
-                        float old_a = x[at + a], old_b = x[at + b];
+                        vec2 turned = qvf_turn(vec2(x[at + a], x[at + b]), turn);
 
-                        y[at + a] = old_a * turn.y - old_b * turn.x;
-                        y[at + b] = old_a * turn.x + old_b * turn.y;
+                        y[at + a] = turned.x;
+                        y[at + b] = turned.y;
                 }
                 if (pair == 0 && (head_size & 1u) != 0)
                         y[at + head_size - 1] = x[at + head_size - 1];
