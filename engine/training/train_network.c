@@ -197,6 +197,19 @@ static uint16_t kept(struct emitter *e, uint16_t x)
         return y;
 }
 
+/* What was computed again becomes what would have been kept: a run's numbers do not tell how much memory it had. */
+static void round_as_kept(struct emitter *e, uint16_t x)
+{
+        const struct qvf_value *value = qvf_builder_value(e->builder, x);
+        uint16_t half;
+
+        if (!e->network->halves)
+                return;
+        half = qvf_builder_temporary(e->builder, value->rows, value->columns, QVF_F16);
+        EMIT(COPY, half, x);
+        EMIT(COPY, x, half);
+}
+
 static void emit_gates(struct emitter *e, struct layer_record *record, bool again)
 {
         struct quantised quantised = { QVF_NONE, QVF_NONE };
@@ -421,10 +434,18 @@ static void emit_again(struct emitter *e, struct layer_record *record)
         if (e->layer < e->network->recomputed_layers) {
                 emit_layer(e, record);
                 record->t[QVF_FFN_DOWN] = emit_thin(e, QVF_FFN_DOWN, record->s2);
-                return;
-        }
-        if (record->gate == QVF_NONE) {
+                if (!e->network->halves)
+                        return;
+                round_as_kept(e, record->gate);
+                round_as_kept(e, record->up);
+                round_as_kept(e, record->q);
+                round_as_kept(e, record->k);
+                round_as_kept(e, record->v);
+                round_as_kept(e, record->attention);
+        } else if (record->gate == QVF_NONE) {
                 emit_gates(e, record, true);
+                round_as_kept(e, record->gate);
+                round_as_kept(e, record->up);
         } else {
                 record->gate = kept(e, record->gate);
                 record->up = kept(e, record->up);
@@ -440,7 +461,7 @@ static void emit_backward(struct emitter *e, struct layer_record *records, uint1
                 e->layer = i;
                 emit_again(e, &records[i]);
                 emit_feed_forward_backward(e, &records[i], dx);
-                if (i >= e->network->recomputed_layers) {
+                if (i >= e->network->recomputed_layers || e->network->halves) {
                         records[i].attention = kept(e, records[i].attention);
                         records[i].a2 = emit_attention_norm(e, &records[i]);
                 }
