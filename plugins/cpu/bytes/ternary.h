@@ -35,10 +35,11 @@ static ALWAYS_INLINE bytes tq2_codes(const uint8_t *block, uint32_t c)
         return (bytes)((words)four >> (uint16_t)(c % 128 / 32 * 2)) & 3;
 }
 
+static const uint16_t TQ1_POWER[5] = { 1, 3, 9, 27, 81 }; /* what brings a digit to the top of its byte */
+
 /* 16 columns of TQ1_0: the bytes that hold them, and 3ⁿ for each two of them where they are digit n. */
 static ALWAYS_INLINE void tq1_part(const uint8_t *block, uint32_t c, uint8_t *digits, uint16_t *powers)
 {
-        static const uint16_t POWER[5] = { 1, 3, 9, 27, 81 };
         static const uint16_t LAST[8] = { 1, 1, 3, 3, 9, 9, 27, 27 };
         uint32_t n = c < 160 ? c / 32 : (c - 160) / 16;
 
@@ -50,7 +51,7 @@ static ALWAYS_INLINE void tq1_part(const uint8_t *block, uint32_t c, uint8_t *di
         }
         memcpy(digits, block + (c < 160 ? c % 32 : 32), 16);
         for (unsigned i = 0; i < 8; i++)
-                powers[i] = POWER[n];
+                powers[i] = TQ1_POWER[n];
 }
 
 static ALWAYS_INLINE bytes tq1_codes(const uint8_t *block, uint32_t c)
@@ -62,11 +63,16 @@ static ALWAYS_INLINE bytes tq1_codes(const uint8_t *block, uint32_t c)
 
         if (__builtin_expect(scale_is_zero(block + TQ1_SCALE), 0))
                 return all_codes(1);
-        UNROLL
-        for (unsigned i = 0; i < BYTES / 16; i++)
-                tq1_part(block, c + 16 * i, digits + 16 * i, powers + 8 * i);
-        memcpy(&two, digits, sizeof(two));
-        memcpy(&power, powers, sizeof(power));
+        if (c + BYTES <= (BYTES == 16 ? 240 : 160)) { /* one digit of all of them */
+                two = (words)load_codes(block + (c < 160 ? c % 32 : 32));
+                power = TQ1_POWER[c < 160 ? c / 32 : (c - 160) / 16] - (words){ 0 };
+        } else {
+                UNROLL
+                for (unsigned i = 0; i < BYTES / 16; i++)
+                        tq1_part(block, c + 16 * i, digits + 16 * i, powers + 8 * i);
+                memcpy(&two, digits, sizeof(two));
+                memcpy(&power, powers, sizeof(power));
+        }
         t = (bytes)(((two * power) & 255) | ((two >> 8) * power << 8));
         /* 3t / 256 is 1 from 86 on and 2 from 171 on; a comparison that holds gives -1 */
         return -((bytes)(t >= 86) + (bytes)(t >= 171));
