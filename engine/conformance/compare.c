@@ -56,7 +56,7 @@ static int compare_floats(struct conformance_run *run, unsigned operand)
                         if (qvf_f32_bits(rows[c]) == qvf_f32_bits(rows[columns + c]))
                                 continue;
                         if (bound > 0 && fabs(expected) < FLT_MIN && fabs(got) < FLT_MIN)
-                                continue; /* numbers this small may as well be 0 */
+                                continue;      /* numbers this small may as well be 0 */
                         if (!(error <= bound)) /* NaN too */
                                 wrong(run, operand, row, c, expected, got, bound);
                         if (bound > 0 && error / bound > run->worst)
