@@ -46,7 +46,8 @@ static int make(struct qvf_device *device, uint64_t bytes, const void *chain, st
                 .pNext = chain,
                 .size = bytes,
                 .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                         VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+                         VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+                         (device->buffer_address ? VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT : 0),
         };
         struct qvf_buffer *buffer;
         int r;
@@ -89,6 +90,7 @@ static int place_import(struct qvf_buffer *buffer, int type, uint64_t bytes, con
         const VkImportMemoryHostPointerInfoEXT import = {
                 .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
                 .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT,
+                .pNext = device->buffer_address ? &vk_memory_with_addresses : NULL,
                 .pHostPointer = (void *)(uintptr_t)memory,
         };
         const VkMemoryAllocateInfo info = {

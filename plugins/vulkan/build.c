@@ -9,6 +9,7 @@
 #include "plugins/common/op_rules.h"
 #include "plugins/vulkan/pack.h"
 #include "plugins/vulkan/profile.h"
+#include "plugins/vulkan/walk.h"
 
 #define DISPATCHES_OF_A_CHUNK 512u
 /* Operations side by side get scratch memory side by side, so that none waits for another's; then from the start again. */
@@ -82,20 +83,25 @@ const struct qvf_value *vk_scratch(struct vk_build *self, unsigned slot, uint64_
 
 static bool meets(const struct vk_touched *a, const struct vk_touched *b)
 {
-        return a->buffer == b->buffer && a->begin < b->end && b->begin < a->end &&
-               (a->written || b->written);
+        return !a->buffer || !b->buffer ||
+               (a->buffer == b->buffer && a->begin < b->end && b->begin < a->end &&
+                               (a->written || b->written));
 }
 
 static void barrier(struct vk_build *self)
 {
         const VkMemoryBarrier all = {
                 .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+                .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT |
+                                 (self->filled ? VK_ACCESS_TRANSFER_WRITE_BIT : 0),
                 .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
         };
 
-        vkCmdPipelineBarrier(self->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+        vkCmdPipelineBarrier(self->commands,
+                        VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT |
+                                        (self->filled ? VK_PIPELINE_STAGE_TRANSFER_BIT : 0),
                         VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &all, 0, NULL, 0, NULL);
+        self->filled = false;
         self->n_touched = 0;
         self->n_barriers++;
 }
@@ -111,8 +117,19 @@ static bool meet(const struct vk_touched *a, uint32_t count_a, const struct vk_t
 
 static bool must_wait(const struct vk_build *self, const struct vk_touched *places, uint32_t count)
 {
-        return self->n_touched + count > VK_TOUCHED_MOST ||
+        return self->filled || self->n_touched + count > VK_TOUCHED_MOST ||
                meet(places, count, self->touched, self->n_touched);
+}
+
+/* Beside what runs at the time: only the runs before this one may still need what stands there, and a chunk begins by
+ * waiting for them. */
+static void clear(struct vk_build *self, const struct vk_dispatch *dispatch)
+{
+        const struct qvf_value *value = dispatch->cleared;
+
+        vkCmdFillBuffer(self->commands, value->buffer->buffer, value->offset, value->columns,
+                        dispatch->filling);
+        self->filled = true;
 }
 
 /* A barrier where something that this dispatch touches was touched since the last one. */
@@ -152,6 +169,8 @@ static uint32_t places_of(const struct vk_dispatch *dispatch, struct vk_touched 
                         places[count++] = (struct vk_touched){ b->value->buffer, begin, begin + bytes_of(b),
                                 b->written };
         }
+        if (dispatch->alone)
+                places[count++] = (struct vk_touched){ .written = true };
         return count;
 }
 
@@ -210,6 +229,21 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
         return 0;
 }
 
+/* What earlier runs did is done, also before anything is filled. */
+static void await_earlier(struct vk_build *self)
+{
+        const VkMemoryBarrier fills = {
+                .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT,
+                .dstAccessMask = VK_ACCESS_TRANSFER_WRITE_BIT,
+        };
+
+        if (self->walk)
+                vkCmdPipelineBarrier(self->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &fills, 0, NULL, 0, NULL);
+        barrier(self);
+}
+
 static int begin_chunk(struct vk_build *self)
 {
         const VkCommandBufferBeginInfo begin = { .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO };
@@ -218,7 +252,7 @@ static int begin_chunk(struct vk_build *self)
         self->commands = self->program->chunks[self->program->n_chunks].commands;
         r = vk_errno(self->device, vkBeginCommandBuffer(self->commands, &begin), "recording");
         if (r == 0) {
-                barrier(self);
+                await_earlier(self);
                 vk_profile_begin(self->program, self->commands);
         }
         return r;
@@ -241,6 +275,8 @@ static int record(struct vk_build *self, const struct vk_dispatch *dispatch)
                 return r;
         vkCmdPushConstants(self->commands, vk_pipelines_layout(self->device->pipelines),
                         VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(push), &push);
+        if (dispatch->cleared)
+                clear(self, dispatch);
         /* Behind all state: a device that waits here has the dispatch ready. */
         order(self, places, n_places);
         vkCmdDispatch(self->commands, dispatch->groups[0] ? dispatch->groups[0] : 1,
@@ -322,6 +358,7 @@ void vk_emit(struct vk_build *self, const struct vk_dispatch *dispatch)
 {
         int r;
 
+        vk_walk_end(self);
         if (self->failure < 0)
                 return;
         r = check(self, dispatch);
@@ -334,6 +371,7 @@ void vk_emit_later(struct vk_build *self, const struct vk_dispatch *dispatch)
 {
         int r;
 
+        vk_walk_end(self);
         if (self->failure < 0)
                 return;
         r = check(self, dispatch);

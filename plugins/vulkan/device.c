@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugins/vulkan/vulkan.h"
+#include "plugins/vulkan/walk.h"
 
 #define SUBMISSION_MS 100u
 /* Work of a millisecond until the device has been measured: low, so that first submissions are short. */
@@ -67,6 +67,9 @@ static int make_device(struct qvf_device *device)
         if (r == 0 && wanted->fault.deviceFault)
                 device->fault_info = (PFN_vkGetDeviceFaultInfoEXT)vkGetDeviceProcAddr(
                                 device->device, "vkGetDeviceFaultInfoEXT");
+        if (r == 0 && wanted->address.bufferDeviceAddress)
+                device->buffer_address = (PFN_vkGetBufferDeviceAddressKHR)vkGetDeviceProcAddr(
+                                device->device, "vkGetBufferDeviceAddressKHR");
         free(wanted);
         return r;
 }
@@ -109,7 +112,8 @@ static int open_device(struct qvf_device *device, uint32_t index)
         r = r < 0 ? r : vk_pipelines_new(device, &device->pipelines);
         r = r < 0 ? r : vk_staging_new(device, &device->staging);
         r = r < 0 ? r : vk_fma_probe(device);
-        return r < 0 ? r : vk_runner_new(device, &device->runner);
+        r = r < 0 ? r : vk_runner_new(device, &device->runner);
+        return r < 0 ? r : vk_walk_try(device);
 }
 
 static void tell_features(const struct qvf_device *device)

@@ -66,8 +66,11 @@ struct vk_dispatch {
         struct vk_binding bind[VK_BINDINGS - 1];
         uint32_t n_bind;
         struct vk_push push;
-        uint32_t groups[3]; /* 0 counts as 1 */
-        uint64_t cost;      /* about how many multiplications (or bytes moved, whichever is more) */
+        uint32_t groups[3];              /* 0 counts as 1 */
+        const struct qvf_value *cleared; /* filled with `filling` first; NULL: nothing */
+        uint32_t filling;
+        bool alone; /* waits for all before it, and all behind it wait: it reads and writes by addresses */
+        uint64_t cost; /* about how many multiplications (or bytes moved, whichever is more) */
 };
 
 struct vk_build; /* a program in the making */
@@ -76,6 +79,7 @@ struct vk_call { /* an operation to emit */
         const struct qvf_op *op;
         struct vk_operand operand[QVF_OP_OPERANDS];
         uint32_t rows; /* most rows that a run may have: R as declared, or the largest args.rows */
+        uint32_t at;   /* its place in the program */
         const struct vk_features *features;
         const struct vk_limits *limits;
 };

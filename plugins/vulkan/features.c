@@ -122,6 +122,7 @@ static void link_features(VkPhysicalDevice physical, struct vk_features_wanted *
         wanted->size_control.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
         wanted->memory_model.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES;
         wanted->fault.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT;
+        wanted->address.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES;
         wanted->matrix.type = MATRIX_FEATURES;
         add_extension(wanted, physical, VK_KHR_16BIT_STORAGE_EXTENSION_NAME, &wanted->storage16);
         add_extension(wanted, physical, VK_KHR_8BIT_STORAGE_EXTENSION_NAME, &wanted->storage8);
@@ -131,6 +132,7 @@ static void link_features(VkPhysicalDevice physical, struct vk_features_wanted *
         add_extension(wanted, physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME, &wanted->size_control);
         add_extension(wanted, physical, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, &wanted->memory_model);
         add_extension(wanted, physical, VK_EXT_DEVICE_FAULT_EXTENSION_NAME, &wanted->fault);
+        add_extension(wanted, physical, VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME, &wanted->address);
         add_extension(wanted, physical, MATRIX_EXTENSION, &wanted->matrix);
         vkGetPhysicalDeviceFeatures2(physical, &wanted->chain);
         /* Bounds are checked by ourselves; the driver's checks cost time on every access. */
@@ -138,6 +140,8 @@ static void link_features(VkPhysicalDevice physical, struct vk_features_wanted *
                 .shaderInt16 = wanted->chain.features.shaderInt16,
         };
         wanted->matrix.robust_access = VK_FALSE;
+        wanted->address.bufferDeviceAddressCaptureReplay = VK_FALSE;
+        wanted->address.bufferDeviceAddressMultiDevice = VK_FALSE;
         wanted->fault.deviceFaultVendorBinary = VK_FALSE;
 }
 

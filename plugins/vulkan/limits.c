@@ -16,7 +16,17 @@ void vk_limits_read(VkPhysicalDevice physical, struct vk_limits *ret_limits)
                 .pNext = &most,
         };
         const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
+        VkPhysicalDeviceSubgroupSizeControlProperties control = {
+                .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES,
+        };
+        VkPhysicalDeviceSubgroupProperties subgroup = {
+                .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
+        };
 
+        if (vk_has_extension(physical, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+                most.pNext = &subgroup;
+                subgroup.pNext = &control;
+        }
         vkGetPhysicalDeviceProperties2(physical, &properties);
         *ret_limits = (struct vk_limits){
                 .range = qvf_min_u64(limits->maxStorageBufferRange, most.maxMemoryAllocationSize),
@@ -27,6 +37,10 @@ void vk_limits_read(VkPhysicalDevice physical, struct vk_limits *ret_limits)
                                 limits->maxComputeWorkGroupCount[2] },
                 .alignment = (uint32_t)limits->minStorageBufferOffsetAlignment,
         };
+        /* A pipeline that asks for a size of subgroups may have only so many of them. */
+        if (control.maxComputeWorkgroupSubgroups > 0)
+                ret_limits->invocations = (uint32_t)qvf_min_u64(ret_limits->invocations,
+                                (uint64_t)control.maxComputeWorkgroupSubgroups * subgroup.subgroupSize);
         if (ret_limits->alignment < 4)
                 ret_limits->alignment = 4;
 }

@@ -20,11 +20,17 @@ struct vk_block {
         bool taken[PAGES];
 };
 
+const VkMemoryAllocateFlagsInfo vk_memory_with_addresses = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+        .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+};
+
 static int allocate(struct qvf_device *device, uint32_t type, uint64_t bytes, VkDeviceMemory *ret_memory,
                 void **ret_mapped)
 {
         const VkMemoryAllocateInfo info = {
                 .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                .pNext = device->buffer_address ? &vk_memory_with_addresses : NULL,
                 .allocationSize = bytes,
                 .memoryTypeIndex = type,
         };

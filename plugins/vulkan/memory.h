@@ -18,6 +18,9 @@ struct vk_memory { /* where a buffer stands */
         uint32_t pages;
 };
 
+/* For allocations, where buffers have addresses. */
+extern const VkMemoryAllocateFlagsInfo vk_memory_with_addresses;
+
 int vk_memory_take(struct qvf_device *device, uint32_t type, const VkMemoryRequirements *wants,
                 struct vk_memory *ret_memory);
 void vk_memory_release(struct qvf_device *device, struct vk_memory *memory);

@@ -12,6 +12,7 @@
 #include "plugins/vulkan/pack.h"
 #include "plugins/vulkan/profile.h"
 #include "plugins/vulkan/schedule.h"
+#include "plugins/vulkan/walk.h"
 
 #define ARGS_BYTES 256u
 
@@ -41,7 +42,9 @@ static struct vk_call make_call(const struct vk_build *build, const struct qvf_p
 {
         const struct qvf_device *device = build->device;
         const struct qvf_op *op = &desc->ops[at];
-        struct vk_call call = { .op = op, .features = &device->features, .limits = &device->limits };
+        struct vk_call call = {
+                .op = op, .at = at, .features = &device->features, .limits = &device->limits
+        };
         int row_operand = qvf_program_row_operand(op->kind);
 
         for (uint32_t i = 0; i < qvf_program_operand_count(op->kind); i++) {
@@ -93,6 +96,7 @@ static int emit_operations(struct vk_build *build, const struct qvf_program_desc
                 }
                 i += done;
         }
+        vk_walk_end(build);
         r = vk_build_end_chunk(build);
         return build->failure < 0 ? build->failure : r;
 }
@@ -107,7 +111,9 @@ static int emit_all(struct vk_build *build, const struct qvf_program_desc *desc,
 
         ordered.ops = ops;
         r = r < 0 ? r : find_last_uses(build, &ordered);
+        r = r < 0 ? r : vk_walk_new(build, &ordered);
         r = r < 0 ? r : emit_operations(build, &ordered, limits);
+        build->walk = vk_walk_free(build->walk);
         free(build->last_use);
         build->last_use = NULL;
         return r;
@@ -119,7 +125,7 @@ static uint64_t memory_of(const struct vk_build *counted)
 
         for (unsigned i = 0; i < VK_SCRATCH_SLOTS; i++)
                 bytes += counted->scratch[i].bytes;
-        return bytes;
+        return bytes + vk_walk_bytes(&counted->walk_needs);
 }
 
 int vk_program_size(struct qvf_device *device, const struct qvf_program_desc *desc, uint64_t *ret_bytes)
@@ -201,6 +207,7 @@ static int make(struct qvf_program *program, const struct qvf_program_desc *desc
                 r = vk_buffer_new(device, counted.scratch[i].bytes, QVF_BUFFER_DEVICE, &program->scratch[i]);
                 build.scratch[i].buffer = program->scratch[i];
         }
+        r = r < 0 ? r : vk_walk_prepare(program, &counted.walk_needs);
         r = r < 0 ? r : emit_all(&build, desc, &program->limits);
         vk_log(&device->host, 3,
                         "vulkan: program '%s': %u operations, %u dispatches, %u barriers, %u chunks",
@@ -257,6 +264,7 @@ void vk_program_free(struct qvf_program *program)
                 vkDestroyDescriptorPool(device->device, program->sets, NULL);
         for (unsigned i = 0; i < VK_SCRATCH_SLOTS; i++)
                 vk_buffer_free(program->scratch[i]);
+        vk_walk_release(program);
         vk_buffer_free(program->args);
         device->host.free(device->host.context, program, sizeof(*program));
 }

@@ -11,7 +11,7 @@
 
 #include "common/checked.h"
 #include "plugins/vulkan/profile.h"
-#include "plugins/vulkan/vulkan.h"
+#include "plugins/vulkan/walk.h"
 
 #define HANG_MS 60000.0
 #define HANG_MS_SOFTWARE 300000.0
@@ -177,6 +177,19 @@ static int retire(struct qvf_program *program)
         return r;
 }
 
+/* Whether what a run says it did is so. */
+static int check_walk(struct qvf_program *program)
+{
+        struct qvf_device *device = program->device;
+
+        if (!vk_walk_failed(program))
+                return 0;
+        vk_log(&device->host, 0, "vulkan: the workgroups of program '%s' waited for each other in vain",
+                        program->name);
+        atomic_store(&device->lost, QVF_RUN_HUNG);
+        return -ENODEV;
+}
+
 static void check_hang(struct qvf_program *program)
 {
         struct qvf_device *device = program->device;
@@ -230,6 +243,9 @@ static void drive(struct vk_runner *self, struct qvf_program *program, double ti
                 if (r < 0)
                         break;
                 if (program->in_flight == 0) {
+                        r = check_walk(program);
+                        if (r < 0)
+                                break;
                         tell(self, program,
                                         program->next < program->n_chunks ? QVF_RUN_PAUSED : QVF_RUN_DONE);
                         return;

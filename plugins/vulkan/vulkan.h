@@ -38,9 +38,11 @@ struct qvf_device {
         uint64_t import_alignment; /* 0: no import of host memory */
         uint32_t submission_ms;
         int cache_folder;        /* 0: none */
+        uint32_t walk_groups;    /* workgroups of walk.comp that run side by side; 0: it is not to be used */
         bool sets_subgroup_size; /* each pipeline asks for features.subgroup_size */
         PFN_vkGetMemoryHostPointerPropertiesEXT host_pointer_properties;
-        PFN_vkGetDeviceFaultInfoEXT fault_info; /* NULL: the driver has no such thing */
+        PFN_vkGetBufferDeviceAddressKHR buffer_address; /* NULL: buffers have none */
+        PFN_vkGetDeviceFaultInfoEXT fault_info;         /* NULL: the driver has no such thing */
         struct vk_block *blocks;
         struct vk_pipelines *pipelines;
         struct vk_staging *staging;
@@ -90,6 +92,7 @@ struct vk_features_wanted {
         VkPhysicalDeviceShaderIntegerDotProductFeatures dot_product;
         VkPhysicalDeviceSubgroupSizeControlFeatures size_control;
         VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
+        VkPhysicalDeviceBufferDeviceAddressFeatures address;
         VkPhysicalDeviceFaultFeaturesEXT fault;
         struct { /* VkPhysicalDeviceCooperativeMatrixFeaturesKHR, which older headers lack */
                 VkStructureType type;
@@ -154,6 +157,9 @@ struct qvf_program {
         struct vk_chunk *chunks;
         uint32_t n_chunks, chunks_made;
         struct vk_profile *profile; /* NULL: nobody asked */
+        struct vk_walk_buffers {    /* walk.h; NULL: nothing walks */
+                struct qvf_buffer *steps, *exchange, *status;
+        } walk;
 
         /* The run: guarded by the runner's mutex. */
         int state; /* enum qvf_run_state; VK_NEVER_RAN */

@@ -5,26 +5,20 @@
 
 #include "plugins/vulkan/ops/ops.h"
 
-#define THREADS 128u
-#define LANES_THREADS 512u     /* of attention_lanes.comp */
-#define SUBGROUPS_SHARED 4096u /* numbers that its subgroups have for what they found */
-#define ROWS_TO_CUT 8u         /* with more the rows and heads are enough */
-#define ROWS_OF_A_PROMPT 16u   /* from here on tiles are better */
-#define PARTS_MOST 32u
-#define LANES_PART 1024u /* positions that a workgroup of subgroups goes through at once */
-#define TILE 64u         /* rows, in attention_tile.glsl */
+#define THREADS_MOST 512u    /* 16 blocks of 32 positions: a span */
+#define SPAN 512u            /* positions whose sums begin anew: docs/arithmetic.md */
+#define ROWS_TO_CUT 8u       /* with more the rows and heads are enough */
+#define ROWS_OF_A_PROMPT 16u /* from here on tiles are better */
+#define TILE 64u             /* rows, in attention_tile.glsl */
 
 enum { Y, Q, KEYS, VALUES, PLACE, TABLE };
 
-/* Into how many parts the positions are cut, each of at least `least` of them. */
-static uint32_t parts_of(const struct vk_call *call, uint32_t least)
+/* Spans that have workgroups of their own. */
+static uint32_t parts_of(const struct vk_call *call)
 {
-        uint64_t positions = (uint64_t)call->operand[TABLE].columns * QVF_KV_BLOCK;
-        uint64_t parts = (positions + least - 1) / least;
+        uint32_t blocks = call->operand[TABLE].columns;
 
-        if (call->rows > ROWS_TO_CUT)
-                return 1;
-        return parts > PARTS_MOST ? PARTS_MOST : (uint32_t)parts;
+        return call->rows > ROWS_TO_CUT ? 1 : vk_div_up(blocks, SPAN / QVF_KV_BLOCK);
 }
 
 static void emit_combine(struct vk_build *build, const struct vk_call *call, const struct qvf_value *parts,
@@ -83,51 +77,36 @@ static void emit_prompt(struct vk_build *build, const struct vk_call *call)
         vk_emit(build, &d);
 }
 
-/* Whether a lane can have eight columns, and a subgroup some positions abreast. */
-static bool lanes_fit(const struct vk_call *call, uint32_t size)
+uint32_t vk_attention_threads(const struct vk_limits *limits, uint32_t size)
 {
-        uint32_t lanes = call->features->subgroup_size, of_a_cell = size / 8;
+        uint32_t threads = THREADS_MOST;
 
-        return call->features->subgroup && size % 8 == 0 && (of_a_cell & (of_a_cell - 1)) == 0 &&
-               of_a_cell <= lanes && lanes / of_a_cell <= QVF_KV_BLOCK;
-}
-
-static uint32_t lanes_threads(const struct vk_call *call, uint32_t size)
-{
-        uint32_t lanes = call->features->subgroup_size, threads = LANES_THREADS;
-        uint32_t blocks = call->operand[TABLE].columns;
-
-        if (threads > call->limits->invocations)
-                threads = call->limits->invocations;
-        if (threads / lanes > blocks)
-                threads = blocks * lanes;
-        while (threads / lanes * (size + 2) > SUBGROUPS_SHARED)
-                threads -= lanes;
-        return threads / lanes * lanes;
+        /* In attention_row.glsl: a query, and of each block weights, sums and a few numbers. */
+        while (threads > limits->invocations ||
+                        4 * (size + 4) + threads / QVF_KV_BLOCK * 4 * (QVF_KV_BLOCK + 3 + size) >
+                                        limits->shared)
+                threads /= 2;
+        return threads;
 }
 
 void vk_op_attention(struct vk_build *build, const struct vk_call *call)
 {
         const struct vk_operand *o = call->operand;
-        uint32_t size = (uint32_t)call->op->i[0], heads = o[Q].columns / size;
-        bool lanes = lanes_fit(call, size);
-        uint32_t least = lanes ? LANES_PART : QVF_KV_BLOCK,
-                 parts = parts_of(call, lanes ? LANES_PART : THREADS);
+        uint32_t size = (uint32_t)call->op->i[0], heads = o[Q].columns / size, parts = parts_of(call);
         uint64_t bytes = 4ull * call->rows * heads * parts * (size + 2);
-        struct vk_dispatch d = dispatch_of(call, lanes ? VK_SHADER_ATTENTION_LANES : VK_SHADER_ATTENTION);
-        const uint32_t constants[] = { lanes ? lanes_threads(call, size) : THREADS, size, o[KEYS].dtype,
-                o[VALUES].dtype, call->features->subgroup_size };
+        struct vk_dispatch d = dispatch_of(call, VK_SHADER_ATTENTION);
         const struct qvf_value *scratch = NULL;
 
         if (call->rows >= ROWS_OF_A_PROMPT) {
                 emit_prompt(build, call);
                 return;
         }
-        for (unsigned i = 0; i < 5; i++)
-                d.constant[i] = constants[i];
-        d.n_constants = lanes ? 5 : 4;
+        d.constant[0] = vk_attention_threads(call->limits, size);
+        d.constant[1] = size;
+        d.constant[2] = o[KEYS].dtype;
+        d.constant[3] = o[VALUES].dtype;
+        d.n_constants = 4;
         d.push.n[6] = parts;
-        d.push.n[7] = least;
         if (parts > 1) {
                 scratch = vk_scratch(build, 0, bytes);
                 d.bind[Y] = (struct vk_binding){ .value = scratch, .bytes = bytes, .written = true };

@@ -3,6 +3,7 @@
  * made of. Each workgroup makes the quantised row again for itself, which costs less than another dispatch. */
 #include <string.h>
 
+#include "plugins/vulkan/ops/chain.h"
 #include "plugins/vulkan/ops/fuse.h"
 #include "plugins/vulkan/ops/ternary.h"
 #include "plugins/vulkan/pack.h"
@@ -10,22 +11,15 @@
 #define INVOCATIONS 256u
 #define COLUMNS_MOST 13824u /* as in decode.glsl */
 #define PIECES_MOST 14u
-#define PARTS_MOST 3u
 #define GROUPS_WANTED 264u /* two for each core of a large GPU */
 
-struct chain {
-        const struct vk_call *gate, *norm, *quantize, *product[PARTS_MOST], *add;
-        uint32_t parts, count;
-        const struct vk_operand *input; /* what the row is made from */
-};
-
-static const struct vk_operand *row_of(const struct chain *chain)
+static const struct vk_operand *row_of(const struct vk_chain *chain)
 {
         return chain->norm ? &chain->norm->operand[0] : chain->gate ? &chain->gate->operand[0] : NULL;
 }
 
 /* GATE, RMSNORM, QUANTIZE; what is between them nobody else may read. */
-static bool find_row(const struct vk_call *calls, uint32_t count, struct chain *chain)
+static bool find_row(const struct vk_call *calls, uint32_t count, struct vk_chain *chain)
 {
         uint32_t at = 0;
 
@@ -50,7 +44,7 @@ static bool find_row(const struct vk_call *calls, uint32_t count, struct chain *
         return true;
 }
 
-static bool same_row(const struct chain *chain, const struct vk_call *product)
+static bool same_row(const struct vk_chain *chain, const struct vk_call *product)
 {
         return product->op->kind == QVF_OP_MATMUL_TERNARY &&
                product->op->rows == chain->quantize->op->rows &&
@@ -58,11 +52,12 @@ static bool same_row(const struct chain *chain, const struct vk_call *product)
                vk_is_value(&chain->quantize->operand[1], &product->operand[2]);
 }
 
-static bool find_products(const struct vk_call *calls, uint32_t count, struct chain *chain)
+static bool find_products(const struct vk_call *calls, uint32_t count, struct vk_chain *chain)
 {
         const struct vk_call *last;
 
-        while (chain->count < count && chain->parts < PARTS_MOST && same_row(chain, &calls[chain->count]))
+        while (chain->count < count && chain->parts < VK_CHAIN_PARTS &&
+                        same_row(chain, &calls[chain->count]))
                 chain->product[chain->parts++] = &calls[chain->count++];
         if (chain->parts == 0)
                 return false;
@@ -77,7 +72,7 @@ static bool find_products(const struct vk_call *calls, uint32_t count, struct ch
         return true;
 }
 
-static bool fits(const struct chain *chain)
+static bool fits(const struct vk_chain *chain)
 {
         const struct vk_call *call = chain->quantize;
         uint32_t columns = call->operand[0].columns;
@@ -98,7 +93,7 @@ static bool fits(const struct chain *chain)
 }
 
 /* What one workgroup writes must not be what another one still reads: the row's sources. */
-static bool safe(const struct chain *chain)
+static bool safe(const struct vk_chain *chain)
 {
         const struct vk_operand *sources[3] = { chain->input, chain->gate ? &chain->gate->operand[2] : NULL,
                 chain->norm ? &chain->norm->operand[2] : NULL };
@@ -124,7 +119,7 @@ static uint32_t bits_of(float number)
 }
 
 /* Lanes of a row, and how many rows one has, so that there are workgroups enough and not too many. */
-static uint32_t cut(const struct chain *chain, struct vk_dispatch *d)
+static uint32_t cut(const struct vk_chain *chain, struct vk_dispatch *d)
 {
         const struct vk_call *call = chain->quantize;
         const struct qvf_value *weight = chain->product[0]->operand[3].value;
@@ -145,7 +140,7 @@ static uint32_t cut(const struct chain *chain, struct vk_dispatch *d)
         return groups;
 }
 
-static void emit(struct vk_build *build, const struct chain *chain)
+static void emit(struct vk_build *build, const struct vk_chain *chain)
 {
         const struct vk_call *first = chain->product[0];
         struct vk_dispatch d = vk_dispatch(
@@ -190,12 +185,18 @@ static void emit(struct vk_build *build, const struct chain *chain)
         vk_emit(build, &d);
 }
 
+bool vk_chain_find(const struct vk_call *calls, uint32_t count, struct vk_chain *ret_chain)
+{
+        *ret_chain = (struct vk_chain){ 0 };
+        return count > 0 && calls[0].rows == 1 && find_row(calls, count, ret_chain) &&
+               find_products(calls, count, ret_chain) && fits(ret_chain) && safe(ret_chain);
+}
+
 uint32_t vk_fuse_decode(struct vk_build *build, const struct vk_call *calls, uint32_t count)
 {
-        struct chain chain = { 0 };
+        struct vk_chain chain;
 
-        if (calls[0].rows != 1 || !find_row(calls, count, &chain) || !find_products(calls, count, &chain) ||
-                        !fits(&chain) || !safe(&chain))
+        if (!vk_chain_find(calls, count, &chain))
                 return 0;
         emit(build, &chain);
         return chain.count;

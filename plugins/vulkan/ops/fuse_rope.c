@@ -17,7 +17,7 @@ static bool same_turn(const struct vk_call *a, const struct vk_call *b)
                vk_is_value(&a->operand[2], &b->operand[2]) && vk_is_value(&a->operand[3], &b->operand[3]);
 }
 
-static bool is_pattern(const struct vk_call *c)
+bool vk_is_rope_and_store(const struct vk_call *c)
 {
         uint32_t head_size = (uint32_t)c[Q].op->i[0];
         uint32_t dtype = c[STORE_K].operand[0].dtype;
@@ -50,7 +50,7 @@ uint32_t vk_fuse_rope(struct vk_build *build, const struct vk_call *c, uint32_t 
 {
         struct vk_dispatch d;
 
-        if (count < PATTERN || !is_pattern(c) || !in_range(c))
+        if (count < PATTERN || !vk_is_rope_and_store(c) || !in_range(c))
                 return 0;
         d = vk_dispatch(&c[Q], VK_SHADER_FUSED_ROPE);
         d.bind[0] = (struct vk_binding){ c[Q].operand[0].value, 0, 0, true };

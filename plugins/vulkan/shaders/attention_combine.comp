@@ -1,6 +1,7 @@
 #version 450
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of attention.comp become y: n[0] heads, n[1] parts. */
+/* The spans of attention.comp become y, in their order: n[0] heads, n[1] spans. */
+#extension GL_GOOGLE_include_directive : require
 #include "qvf.glsl"
 #include "math.glsl"
 
@@ -16,25 +17,26 @@ layout(set = 0, binding = 2, std430) readonly buffer combine_parts
         float parts[];
 };
 
+#include "attention_merge.glsl"
+
 void main()
 {
-        uint head = gl_WorkGroupID.x, row = gl_WorkGroupID.y, at = (row * push.n[0] + head) * push.n[1] * (SIZE + 2);
-        float largest = -3.0e38, total = 0.0;
+        uint head = gl_WorkGroupID.x, row = gl_WorkGroupID.y, at = (row * push.n[0] + head) * push.n[1] * (SIZE + 2u);
 
         if (row >= qvf_rows())
                 return;
-        for (uint p = 0; p < push.n[1]; p++)
-                if (parts[at + p * (SIZE + 2) + 1] > 0.0)
-                        largest = max(largest, parts[at + p * (SIZE + 2)]);
-        for (uint p = 0; p < push.n[1]; p++)
-                if (parts[at + p * (SIZE + 2) + 1] > 0.0)
-                        total += parts[at + p * (SIZE + 2) + 1] * qvf_exp(parts[at + p * (SIZE + 2)] - largest);
-        for (uint d = gl_LocalInvocationIndex; d < SIZE; d += 64) {
-                float sum = 0.0;
+        for (uint d = gl_LocalInvocationIndex; d < SIZE; d += 64u) {
+                float top = SCORE_NONE, total = 0.0, sum = 0.0;
 
-                for (uint p = 0; p < push.n[1]; p++)
-                        if (parts[at + p * (SIZE + 2) + 1] > 0.0)
-                                sum += parts[at + p * (SIZE + 2) + 2 + d] * qvf_exp(parts[at + p * (SIZE + 2)] - largest);
-                y[(row * push.n[0] + head) * SIZE + d] = total > 0.0 ? sum / total : 0.0;
+                for (uint p = 0; p < push.n[1]; p++) {
+                        uint from = at + p * (SIZE + 2u);
+
+                        if (parts[from + 1u] == 0.0)
+                                continue;
+                        vec2 factor = attention_merge(top, total, parts[from], parts[from + 1u]);
+
+                        sum = attention_merged(sum, parts[from + 2u + d], factor);
+                }
+                y[(row * push.n[0] + head) * SIZE + d] = attention_result(sum, total);
         }
 }

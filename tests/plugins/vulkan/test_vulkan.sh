@@ -49,6 +49,19 @@ for limits in '' adreno mali v3d; do
 done
 export QVF_VK_LIMITS=
 
+# A single workgroup can always walk; of many, a driver in software runs a few at a time, and the trial must find that out.
+QVF_VK_WALK=1 QVF_TEST_BACKEND=vulkan "$build/tests/engine/inference/test_golden_logits" >"$directory/out" 2>&1
+result "golden logits, walking" $?
+ids=$(seq -s , 3 99)
+one_by_one() { # WORKGROUPS FILE ARGUMENT…
+	walking=$1
+	shift
+	QVF_VK_WALK=$walking "$program" logits -b vulkan -m models/tiny-silu.TQ2_0.gguf --ids "$ids" --batch 1 "$@"
+}
+one_by_one 0 -o "$directory/standing" >"$directory/out" 2>&1 &&
+	one_by_one 64 -o "$directory/trial" >>"$directory/out" 2>&1 && cmp "$directory/standing" "$directory/trial" >>"$directory/out"
+result "where workgroups do not go on side by side, nothing walks" $?
+
 if ls /usr/share/vulkan/explicit_layer.d/*validation*.json >/dev/null 2>&1; then
 	status=0
 	VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$program" selftest -b vulkan --quick >"$directory/out" 2>&1 || status=1
