@@ -40,7 +40,7 @@ if ! "$program" selftest -b cpu --quick --bits --op RMSNORM >"$directory/out" 2>
 	exit 0
 fi
 
-for operation in RMSNORM GATE ROPE QUANTIZE ADD MATMUL_TERNARY KV_STORE KV_ROTATE; do
+for operation in RMSNORM GATE ROPE ATTENTION QUANTIZE ADD MATMUL_TERNARY KV_STORE KV_ROTATE; do
 	"$program" selftest -b vulkan --quick --bits --op "$operation" --seed "${QVF_TEST_SEED:-$(date +%s)}" --plugins "$plugins" \
 		>"$directory/out" 2>&1
 	result "the bits of $operation" $?
@@ -58,6 +58,7 @@ same_logits() { # MODEL CACHE TOKENS BATCH
 }
 same_logits tiny-silu.TQ2_0 f16 576 96 # past a span of attention
 same_logits tiny-silu.TQ2_0 q8_0 96 96
+same_logits tiny-silu.TQ2_0 f16 40 1
 same_logits tiny-relu2.TQ1_0 f32 576 96
 [ -n "${QVF_TEST_QUICK:-}" ] || same_logits helper-29m.TQ2_0 f16 64 64
 exit "$failed"
