@@ -131,6 +131,7 @@ int vk_buffer_new(struct qvf_device *device, uint64_t bytes, uint32_t use, struc
                         VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
         const VkMemoryPropertyFlags shared[2] = { visible | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, visible };
         const VkMemoryPropertyFlags own[2] = { visible, 0 };
+        struct qvf_buffer *buffer;
         int r;
 
         if (atomic_load(&device->lost))
@@ -138,16 +139,19 @@ int vk_buffer_new(struct qvf_device *device, uint64_t bytes, uint32_t use, struc
         if (bytes == 0 || !qvf_align_u64(bytes, 256, &bytes))
                 return -EINVAL;
         if (use == QVF_BUFFER_RESULTS) /* small, and written once: reading it must be fast for the host */
-                r = vk_buffer_new_shared(device, bytes, true, ret_buffer);
+                r = vk_buffer_new_shared(device, bytes, true, &buffer);
         else
                 r = make_and_place(device, bytes, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
-                                unified(device) ? shared : own, ret_buffer);
+                                unified(device) ? shared : own, &buffer);
         if (r < 0)
                 return r;
-        r = vk_transfer_fill(*ret_buffer);
-        if (r < 0)
-                vk_buffer_free(*ret_buffer);
-        return r;
+        r = vk_transfer_fill(buffer);
+        if (r < 0) {
+                vk_buffer_free(buffer);
+                return r;
+        }
+        *ret_buffer = buffer;
+        return 0;
 }
 
 int vk_buffer_new_shared(
@@ -218,6 +222,7 @@ void vk_buffer_free(struct qvf_buffer *buffer)
         if (!buffer)
                 return;
         device = buffer->device;
+        vk_device_settle(device);
         if (buffer->buffer)
                 vkDestroyBuffer(device->device, buffer->buffer, NULL);
         vk_memory_release(device, &buffer->memory);

@@ -192,7 +192,8 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
         if (r < 0)
                 return r;
         infos[0] = (VkDescriptorBufferInfo){ self->program->args->buffer, 0, VK_WHOLE_SIZE };
-        for (uint32_t i = 0; i <= dispatch->n_bind; i++) {
+        /* All of them: a shader may name more bindings than this dispatch of it looks at. */
+        for (uint32_t i = 0; i < VK_BINDINGS; i++) {
                 const struct vk_binding *b = &dispatch->bind[i ? i - 1 : 0];
 
                 writes[i] = (VkWriteDescriptorSet){
@@ -203,9 +204,10 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
                         .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
                         .pBufferInfo = &infos[i],
                 };
-                if (i == 0)
+                if (i > 0)
+                        infos[i] = infos[0];
+                if (i == 0 || i > dispatch->n_bind)
                         continue;
-                infos[i] = infos[0];
                 if (b->value) {
                         uint64_t begin = b->value->offset + b->offset;
                         uint64_t bytes = bytes_of(b), rest = begin % self->device->limits.alignment;
@@ -223,7 +225,7 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
                                 return out_of_range(self, infos[i].range);
                 }
         }
-        vkUpdateDescriptorSets(self->device->device, dispatch->n_bind + 1, writes, 0, NULL);
+        vkUpdateDescriptorSets(self->device->device, VK_BINDINGS, writes, 0, NULL);
         vkCmdBindDescriptorSets(self->commands, VK_PIPELINE_BIND_POINT_COMPUTE,
                         vk_pipelines_layout(self->device->pipelines), 0, 1, &set, 0, NULL);
         return 0;

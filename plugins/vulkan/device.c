@@ -160,12 +160,23 @@ int vk_device_open(const struct qvf_host *host, uint32_t index, const struct qvf
         return 0;
 }
 
+/* A lost device may still be at work for a moment: nothing that it uses may go before. One that hangs would not let this
+ * end. */
+void vk_device_settle(struct qvf_device *device)
+{
+        if (atomic_load(&device->lost) == QVF_RUN_DEVICE_LOST && !device->settled) {
+                vkDeviceWaitIdle(device->device);
+                device->settled = true;
+        }
+}
+
 void vk_device_close(struct qvf_device *device)
 {
         struct qvf_host host = device->host;
 
         if (device->device) {
                 vk_runner_free(device->runner);
+                vk_device_settle(device);
                 if (!atomic_load(&device->lost))
                         vkDeviceWaitIdle(device->device);
                 vk_staging_free(device->staging);

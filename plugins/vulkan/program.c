@@ -248,6 +248,7 @@ void vk_program_free(struct qvf_program *program)
         if (!program)
                 return;
         device = program->device;
+        vk_device_settle(device);
         vk_abandon(program);
         for (uint32_t i = 0; i < program->chunks_made; i++)
                 if (program->chunks[i].commands)

@@ -48,6 +48,7 @@ struct qvf_device {
         struct vk_staging *staging;
         struct vk_runner *runner;
         pthread_mutex_t queue_mutex; /* around vkQueueSubmit() */
+        bool settled;                /* it was lost, and has come to rest */
         atomic_int lost;             /* 0, or the enum qvf_run_state that every call gives from now on */
         uint64_t chunk_cost;         /* of a command buffer at most, if it holds more than one dispatch */
         double cost_per_ms;          /* measured: how much of vk_dispatch.cost a millisecond does */
@@ -79,6 +80,8 @@ void vk_limits_cut(const struct qvf_host *host, struct vk_limits *limits, struct
 int vk_device_open(const struct qvf_host *host, uint32_t index, const struct qvf_device_options *options,
                 struct qvf_device **ret_device);
 void vk_device_close(struct qvf_device *device);
+/* Before anything of a device that may be lost is given back. */
+void vk_device_settle(struct qvf_device *device);
 int vk_device_event_fd(struct qvf_device *device);
 
 /* features.c: what the device has of all that the shaders may use, ready for vkCreateDevice() */

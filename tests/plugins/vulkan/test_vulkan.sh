@@ -87,6 +87,16 @@ VK_LAYER_PATH=$layers VK_INSTANCE_LAYERS=VK_LAYER_QVF_lost QVF_TEST_LOST_AT=60 t
 [ "$lost" -eq 0 ] && grep -q 'device was lost' "$directory/out" &&
 	grep -q 'the driver says of the loss: lost by the test' "$directory/out" && ls "$directory/lost"/checkpoint* >/dev/null
 result 'a lost device ends the run with its name' $?
+crashed=0
+for at in 2 11 20 31; do # while the device is opened, weights are brought and buffers made
+	rm -rf "$directory/early"
+	VK_LAYER_PATH=$layers VK_INSTANCE_LAYERS=VK_LAYER_QVF_lost QVF_TEST_LOST_AT=$at train "$directory/early" -b vulkan
+	if [ $? -ne 1 ] || ! grep -q 'lost by the test' "$directory/out"; then
+		crashed=1
+		break
+	fi
+done
+result 'a device lost at any moment is an error with words' "$crashed"
 cp -r "$directory/lost" "$directory/elsewhere"
 train "$directory/lost" -b vulkan && cmp "$directory/straight/last.gguf" "$directory/lost/last.gguf" >>"$directory/out"
 result 'and the run goes on to the same bytes' $?
