@@ -116,10 +116,11 @@ int qvfd_store_open(const char *path, struct qvfd_store *ret_store, struct qvf_e
                 r = store.root < 0 ? -errno : take_lock(&store);
         }
         for (size_t i = 0; r == 0 && i < QVF_ARRAY_LENGTH(folders); i++) {
-                *folders[i] = open_folder(store.root, names[i]);
-                r = *folders[i] < 0 ? *folders[i] : 0;
+                int folder = *folders[i] = open_folder(store.root, names[i]);
+
+                r = folder < 0 ? folder : 0;
                 if (r == 0)
-                        sweep(*folders[i]);
+                        sweep(folder);
         }
         if (r == 0) {
                 qvfd_remove_all(store.root, "scratch");

@@ -36,6 +36,7 @@
 #elif defined(__aarch64__)
 #include "plugins/cpu/lanes/neon.h"
 #else
+/* cppcheck-suppress preprocessorErrorDirective */
 #error "no vectors for this level"
 #endif
 

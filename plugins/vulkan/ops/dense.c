@@ -80,7 +80,7 @@ static struct vk_dispatch dispatch_of(const struct vk_call *call, const struct p
                 .n_bind = 4,
                 .cost = (uint64_t)piece->m * piece->n * piece->k + 1,
         };
-        uint32_t n[8] = { piece->rows, piece->n, piece->k, p->y_columns, p->x_columns,
+        const uint32_t n[8] = { piece->rows, piece->n, piece->k, p->y_columns, p->x_columns,
                 p->s ? p->s->columns : 0, piece->word, p->s_column };
 
         for (int i = 0; i < 8; i++)
