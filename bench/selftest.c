@@ -68,18 +68,18 @@ static unsigned report_bits(const struct qvf_conformance_summary *summary, struc
         struct json_object *all = bench_report_array(report, "bits");
         unsigned wrong = 0;
 
-        for (uint16_t kind = 0; kind < QVF_OP_COUNT; kind++) {
+        for (unsigned kind = 0; kind < QVF_OP_COUNT; kind++) {
                 const struct qvf_conformance_bits *bits = &summary->bits[kind];
-                bool right = qvf_conformance_bits_are_right(kind, bits);
+                bool right = qvf_conformance_bits_are_right((uint16_t)kind, bits);
                 struct json_object *item = bits->numbers ? bench_report_item(all) : NULL;
 
                 wrong += !right;
-                bench_report_string(item, "op", qvf_op_name(kind));
+                bench_report_string(item, "op", qvf_op_name((enum qvf_op_kind)kind));
                 bench_report_count(item, "numbers", bits->numbers);
                 bench_report_count(item, "differing", bits->differing);
                 if (!report && bits->numbers)
                         printf("%-6s %-24s %" PRIu64 " of %" PRIu64 " numbers differ from the reference\n",
-                                        right ? "ok" : "FAIL", qvf_op_name(kind), bits->differing,
+                                        right ? "ok" : "FAIL", qvf_op_name((enum qvf_op_kind)kind), bits->differing,
                                         bits->numbers);
         }
         return wrong;
