@@ -79,8 +79,8 @@ static unsigned report_bits(const struct qvf_conformance_summary *summary, struc
                 bench_report_count(item, "differing", bits->differing);
                 if (!report && bits->numbers)
                         printf("%-6s %-24s %" PRIu64 " of %" PRIu64 " numbers differ from the reference\n",
-                                        right ? "ok" : "FAIL", qvf_op_name((enum qvf_op_kind)kind), bits->differing,
-                                        bits->numbers);
+                                        right ? "ok" : "FAIL", qvf_op_name((enum qvf_op_kind)kind),
+                                        bits->differing, bits->numbers);
         }
         return wrong;
 }
