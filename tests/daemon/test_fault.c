@@ -39,7 +39,8 @@ static struct service *begin(const char *fault, const char *at)
         return service;
 }
 
-static void assert_falls_back(const char *fault, const char *said)
+/* `or`: what is said instead where the machine is so busy that qvfd finds it out before the worker does. */
+static void assert_falls_back(const char *fault, const char *said, const char * or)
 {
         struct service *service = begin(fault, "60");
         _cleanup_free_ char *job = service_train(service, "tiny", "fox", 300), *device = NULL,
@@ -52,7 +53,7 @@ static void assert_falls_back(const char *fault, const char *said)
         ck_assert(service_wait(service, "devices/faulty_2d0", "Device", "State", "fallen-back", 1));
         ck_assert_uint_eq(service_count(service, "devices/faulty_2d0", "Device", "Crashes"), 3);
         reason = service_text(service, "devices/faulty_2d0", "Device", "LastCrashReason");
-        ck_assert_msg(strstr(reason, said) != NULL, "%s", reason);
+        ck_assert_msg(strstr(reason, said) != NULL || strstr(reason, or) != NULL, "%s", reason);
         /* It is remembered over a restart, and forgotten when asked. */
         service_stop(service);
         unsetenv("QVF_FAULT");
@@ -68,25 +69,25 @@ static void assert_falls_back(const char *fault, const char *said)
 
 START_TEST(a_driver_that_crashes)
 {
-        assert_falls_back("crash", "killed by signal");
+        assert_falls_back("crash", "killed by signal", "killed by signal");
 }
 END_TEST
 
 START_TEST(a_device_that_is_lost)
 {
-        assert_falls_back("lost", "device was lost");
+        assert_falls_back("lost", "device was lost", "device was lost");
 }
 END_TEST
 
 START_TEST(a_device_that_hangs)
 {
-        assert_falls_back("hang", "hung");
+        assert_falls_back("hang", "hung", "no sign of life");
 }
 END_TEST
 
 START_TEST(a_device_with_wrong_numbers)
 {
-        assert_falls_back("wrong", "wrong numbers");
+        assert_falls_back("wrong", "wrong numbers", "wrong numbers");
 }
 END_TEST
 
