@@ -359,7 +359,7 @@ static void compare(struct qvf_device *device, struct chain *chain)
         for (uint32_t i = 0; i < PLACES * PLACE / 4; i++)
                 ck_assert_msg(alike(one[i], several[i]), "place %u, word %u: %08x, by themselves %08x",
                                 i / (PLACE / 4), i % (PLACE / 4), several[i], one[i]);
-        ck_assert(memcmp(one, chain->data, sizeof(one)) != 0 || chain->rows == 0);
+        ck_assert(memcmp(one, (const void *)chain->data, sizeof(one)) != 0 || chain->rows == 0);
         backend->buffer_free(buffer);
 }
 
