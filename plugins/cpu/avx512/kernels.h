@@ -27,7 +27,6 @@ void cpu_avx512_rmsnorm(const struct cpu_call *call);
 void cpu_avx512_rmsnorm_backward(const struct cpu_call *call);
 void cpu_avx512_rope(const struct cpu_call *call);
 void cpu_avx512_square_sum(const struct cpu_call *call);
-void cpu_avx512_top_k(const struct cpu_call *call);
 
 size_t cpu_avx512_attention_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);

@@ -44,7 +44,6 @@ const struct cpu_level cpu_level_avx512 = {
                 [QVF_OP_ROPE] = KERNEL(rope),
                 [QVF_OP_ATTENTION] = SCRATCH_IF(attention),
                 [QVF_OP_GATE] = KERNEL(gate),
-                [QVF_OP_TOP_K] = KERNEL(top_k),
                 [QVF_OP_DROPOUT] = KERNEL(dropout),
                 [QVF_OP_ATTENTION_TRAIN] = SCRATCH_IF(attention_train),
                 [QVF_OP_HEAD_LOSS] = SCRATCH_IF(head_loss),
