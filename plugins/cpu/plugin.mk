@@ -22,7 +22,7 @@ LEVELS_ALL += $(foreach l,$(cpu_LEVELS),$(cpu_FLAGS_$(l)))
 
 # plugins/cpu/lanes (floats), plugins/cpu/bytes and plugins/cpu/arm (both products of bytes) are compiled once for each of
 # these levels, into an archive: a level takes what its table names.
-cpu_LANES := $(filter sse avx2 neon,$(cpu_LEVELS))
+cpu_LANES := $(filter sse avx2 avx512 neon,$(cpu_LEVELS))
 cpu_BYTES := $(filter sse avx2 avxvnni,$(cpu_LEVELS))
 cpu_ARM := $(filter neon dotprod i8mm,$(cpu_LEVELS))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention over a cache. Few rows with a long past are shared out by spans of positions, others by rows. */
 #include "plugins/cpu/avx512/attention.h"
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 
 #define SPLIT_ROWS 8u /* up to here long pasts are shared out by spans */
 

@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-#include "plugins/cpu/avx512/cells.h"
+#include "plugins/cpu/lanes/cells.h"
 #include "plugins/cpu/avx512/dense.h"
 #include "plugins/cpu/avx512/math.h"
 

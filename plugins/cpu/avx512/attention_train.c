@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attention of rows to rows of the same batch; lse is the logarithm of the sum of exp(score). */
 #include "plugins/cpu/avx512/attention.h"
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 
 void cpu_avx512_attention_train(const struct cpu_call *call)
 {

@@ -3,7 +3,7 @@
  * dq[r] = Σ_j ds[r][j] k[j], dk[j] = Σ_r ds[r][j] q[r], dv[j] = Σ_r p[r][j] dy[r].
  * A task has one key head: of 32 keys at a time, p and ds of 16 rows at a time are made once for all three. */
 #include "plugins/cpu/avx512/attention.h"
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/outer.h"
 
 #define ROWS 16u

@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "plugins/cpu/avx512/dense.h"
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/math.h"
 #include "plugins/cpu/avx512/outer.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The AVX-512 level: x86-64 with AVX-512 F, BW, DQ, VL and VNNI. What stands here is entered only where
  * available() said yes. */
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 
 static bool available(void)
 {
@@ -9,23 +9,6 @@ static bool available(void)
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma");
 }
-
-#define KERNEL(name)                                                                                        \
-        {                                                                                                   \
-                { cpu_avx512_##name, NULL }, NULL                                                           \
-        }
-#define KERNEL_IF(name)                                                                                     \
-        {                                                                                                   \
-                { cpu_avx512_##name, NULL }, cpu_avx512_##name##_supports                                   \
-        }
-#define SCRATCH(name)                                                                                       \
-        {                                                                                                   \
-                { cpu_avx512_##name, cpu_avx512_##name##_scratch }, NULL                                    \
-        }
-#define SCRATCH_IF(name)                                                                                    \
-        {                                                                                                   \
-                { cpu_avx512_##name, cpu_avx512_##name##_scratch }, cpu_avx512_##name##_supports            \
-        }
 
 extern const struct cpu_level cpu_level_avx512;
 

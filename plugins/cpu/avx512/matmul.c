@@ -5,7 +5,7 @@
  * of sum_four(). Thin rows (a LoRA adapter's second product): lanes are outputs, columns are added in their order.
  * Neither depends on how many rows there are, so a row gives the same numbers in a prompt and in decoding. */
 #include "plugins/cpu/avx512/dense.h"
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 
 #define DIRECT_ROWS                                                                                         \
         4u /* up to here weights are read as they stand; above, four rows are made floats first */

@@ -3,7 +3,7 @@
  * a block of rows at a time. Where dx has few columns (through a LoRA adapter's B), W is transposed first, lanes are
  * rows of W, and lane l sums those with n = l mod 16 in their order. */
 #include "plugins/cpu/avx512/dense.h"
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/outer.h"
 
 #define TASK_COLUMNS 64u

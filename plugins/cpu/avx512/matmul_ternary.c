@@ -6,7 +6,7 @@
  * Many rows (prompt, training): a panel of weight rows is unpacked once into a thread's part of the scratch,
  * and tiles of up to 12 rows of q run over it. Everything is exact in int32, so both ways give the same
  * numbers. */
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/ternary.h"
 
 #define DECODE_ROWS 4u /* up to here the weights are read without a panel */

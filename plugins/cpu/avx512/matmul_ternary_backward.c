@@ -6,7 +6,7 @@
  * become a panel, 4 rows of W side by side, that tiles of up to 6 rows of dy run over. */
 #include <math.h>
 
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/ternary.h"
 
 #define ROWS_EACH (TILE_ROWS / 2) /* rows of dy in a tile: each is two rows of bytes */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dW[n][c] (+)= f0 · Σ_r dy[r][n] x[r][c]. Lanes are columns of dW, or, where these are few (a LoRA adapter's B), its
  * rows. Either way a number of dW is one sum over r in its order. */
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/outer.h"
 
 #define TASK_COLUMNS 96u /* two tiles of three vectors: a LoRA adapter's A of rank 8 has 24 sums in each */

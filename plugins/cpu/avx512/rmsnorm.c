@@ -3,7 +3,7 @@
  * side of a tie as in plain. */
 #include <math.h>
 
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/vector.h"
 
 static double square_sum(const float *x, uint32_t count)

@@ -2,7 +2,7 @@
 /* With t = 1 / sqrt(mean(x²) + f0): dx (+)= t w dy - x t³ / C Σ(x w dy) */
 #include <math.h>
 
-#include "plugins/cpu/avx512/kernels.h"
+#include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/vector.h"
 
 /* Σ x w dy */

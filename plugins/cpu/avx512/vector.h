@@ -45,16 +45,6 @@ static ALWAYS_INLINE void store_floats(float *to, uint64_t left, const bool whol
                 _mm512_mask_storeu_ps(to, lanes_left(left), numbers);
 }
 
-/* This thread's numbers of an element-wise operation: those of its rows. */
-static inline void share_numbers(const struct cpu_call *call, uint64_t *ret_begin, uint64_t *ret_end)
-{
-        uint32_t begin, end, columns = call->operand[0].columns;
-
-        cpu_share(call, call->rows, 1, &begin, &end);
-        *ret_begin = (uint64_t)begin * columns;
-        *ret_end = (uint64_t)end * columns;
-}
-
 /* m[i] dword j becomes m[j] dword i. */
 static ALWAYS_INLINE void transpose_dwords(__m512i m[16])
 {

@@ -46,10 +46,15 @@ static void decode(const struct cpu_operand *o, uint64_t first, uint64_t count, 
         float m_factor = ((const float *)o[M_SCALE].data)[first / QVF_STATE_BLOCK] / (127.f * 127.f);
         float v_factor = ((const float *)o[V_SCALE].data)[first / QVF_STATE_BLOCK] /
                          (255.f * 255.f * 255.f * 255.f);
-        uint8_t m_codes[QVF_STATE_BLOCK] = { 0 }, v_codes[QVF_STATE_BLOCK] = { 0 };
+        const uint8_t *m_codes = (const uint8_t *)o[M].data + first;
+        const uint8_t *v_codes = (const uint8_t *)o[V].data + first;
+        uint8_t last[2][QVF_STATE_BLOCK];
 
-        memcpy(m_codes, (const uint8_t *)o[M].data + first, count);
-        memcpy(v_codes, (const uint8_t *)o[V].data + first, count);
+        if (count < QVF_STATE_BLOCK) { /* whole vectors are read */
+                memset(last, 0, sizeof(last));
+                m_codes = memcpy(last[0], m_codes, count);
+                v_codes = memcpy(last[1], v_codes, count);
+        }
         for (uint64_t i = 0; i < count; i += LANES) {
                 floats m = load_bytes(m_codes + i), v = from_integers(load_unsigned(v_codes + i));
 
@@ -65,7 +70,9 @@ static void encode(const struct cpu_operand *o, uint64_t first, uint64_t count, 
 {
         /* Where all are zero any divisor but zero will do. */
         floats m_divisor = all(m_most > 0 ? m_most : 1), v_divisor = all(v_most > 0 ? v_most : 1);
-        int8_t m_codes[QVF_STATE_BLOCK] = { 0 }, v_codes[QVF_STATE_BLOCK] = { 0 };
+        int8_t *m_codes = (int8_t *)o[M].data + first, *v_codes = (int8_t *)o[V].data + first;
+        int8_t last[2][QVF_STATE_BLOCK];
+        bool whole = count == QVF_STATE_BLOCK; /* whole vectors are written */
 
         for (uint64_t i = 0; i < count; i += LANES) {
                 floats m = load(block->m + i), v = load(block->v + i);
@@ -74,18 +81,14 @@ static void encode(const struct cpu_operand *o, uint64_t first, uint64_t count, 
                 ints negative = m < zeros();
 
                 v_code -= (v > zeros()) & (v_code == 0);
-                store_bytes(m_codes + i, (m_code ^ negative) - negative);
-                store_bytes(v_codes + i, v_code - 128); /* a signed byte has no room for 255 */
+                store_bytes((whole ? m_codes : last[0]) + i, (m_code ^ negative) - negative);
+                /* above 127 the same bits are a negative number's */
+                store_bytes((whole ? v_codes : last[1]) + i, v_code - ((v_code > 127) & 256));
         }
-        for (uint64_t i = 0; i < QVF_STATE_BLOCK; i += 8) {
-                uint64_t eight;
-
-                memcpy(&eight, v_codes + i, sizeof(eight));
-                eight ^= 0x8080808080808080u;
-                memcpy(v_codes + i, &eight, sizeof(eight));
+        if (!whole) {
+                memcpy(m_codes, last[0], count);
+                memcpy(v_codes, last[1], count);
         }
-        memcpy((uint8_t *)o[M].data + first, m_codes, count);
-        memcpy((uint8_t *)o[V].data + first, v_codes, count);
 }
 
 /* A block of 8-bit state at number `first`: its new scales are known only behind the last of its moments. */
@@ -94,7 +97,7 @@ static void step_block(const struct cpu_operand *o, const struct step *s, uint64
         float *p_at = (float *)o[P].data + first;
         const float *g_at = (const float *)o[G].data + first;
         floats m_most = zeros(), v_most = zeros();
-        struct block block = { { 0 }, { 0 } };
+        struct block block;
 
         decode(o, first, count, &block);
         for (uint64_t i = 0; i < count; i += LANES) {

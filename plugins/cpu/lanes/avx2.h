@@ -173,6 +173,25 @@ static ALWAYS_INLINE void transpose(floats m[LANES])
                 m[i] = (floats)t[i];
 }
 
+/* The even numbers of the 2 LANES in a and b, and the odd ones; and back. */
+static ALWAYS_INLINE void part_pairs(floats *a, floats *b)
+{
+        __m256 low = _mm256_permute2f128_ps((__m256)*a, (__m256)*b, 0x20);
+        __m256 high = _mm256_permute2f128_ps((__m256)*a, (__m256)*b, 0x31);
+
+        *a = (floats)_mm256_shuffle_ps(low, high, 0x88);
+        *b = (floats)_mm256_shuffle_ps(low, high, 0xdd);
+}
+
+static ALWAYS_INLINE void join_pairs(floats *a, floats *b)
+{
+        __m256 low = _mm256_unpacklo_ps((__m256)*a, (__m256)*b);
+        __m256 high = _mm256_unpackhi_ps((__m256)*a, (__m256)*b);
+
+        *a = (floats)_mm256_permute2f128_ps(low, high, 0x20);
+        *b = (floats)_mm256_permute2f128_ps(low, high, 0x31);
+}
+
 static ALWAYS_INLINE void fetch(const void *line) /* soon it is read */
 {
         _mm_prefetch((const char *)line, _MM_HINT_T0);

@@ -6,10 +6,11 @@
  *   has one when its level.c lists it; the linker leaves out the others.
  * - Arithmetic is written with the operators of vectors and the functions below. docs/arithmetic.md says which results
  *   of inference are defined to the bit: fma() where it says fma, * and + where it says two roundings.
- * - No instruction set is named outside of sse.h, avx2.h and neon.h, which give
+ * - No instruction set is named outside of sse.h, avx2.h, avx512.h and neon.h, which give
  *     LANES      floats in a vector
  *     REGISTERS  vectors that the CPU has: how many sums a loop may keep
- *     FUSED      fma() rounds once; otherwise it is a product and a sum */
+ *     FUSED      fma() rounds once; otherwise it is a product and a sum
+ *     TIMES_POWER, LOADS_SOME   it has times_power() or load_some() and store_some() of its own */
 #ifndef QVF_PLUGINS_CPU_LANES_LANES_H
 #define QVF_PLUGINS_CPU_LANES_LANES_H
 
@@ -29,7 +30,9 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
+#include "plugins/cpu/lanes/avx512.h"
+#elif defined(__AVX2__)
 #include "plugins/cpu/lanes/avx2.h"
 #elif defined(__SSE4_1__)
 #include "plugins/cpu/lanes/sse.h"
@@ -69,15 +72,26 @@ static ALWAYS_INLINE ints lane_numbers(void)
         return numbers;
 }
 
-/* Numbers of `left` more, zeros behind them; `whole` is a constant that says that LANES are there. */
-static ALWAYS_INLINE floats load_left(const float *from, uint64_t left, const bool whole)
+#ifndef LOADS_SOME
+/* The first `count` numbers, at most LANES, and zeros; and back. */
+static ALWAYS_INLINE floats load_some(const float *from, uint64_t count)
 {
         floats numbers = zeros();
 
-        if (whole)
-                return load(from);
-        memcpy(&numbers, from, (left < LANES ? left : LANES) * sizeof(float));
+        memcpy(&numbers, from, count * sizeof(float));
         return numbers;
+}
+
+static ALWAYS_INLINE void store_some(float *to, uint64_t count, floats numbers)
+{
+        memcpy(to, &numbers, count * sizeof(float));
+}
+#endif
+
+/* Numbers of `left` more, zeros behind them; `whole` is a constant that says that LANES are there. */
+static ALWAYS_INLINE floats load_left(const float *from, uint64_t left, const bool whole)
+{
+        return whole ? load(from) : load_some(from, left < LANES ? left : LANES);
 }
 
 static ALWAYS_INLINE void store_left(float *to, uint64_t left, const bool whole, floats numbers)
@@ -85,7 +99,7 @@ static ALWAYS_INLINE void store_left(float *to, uint64_t left, const bool whole,
         if (whole)
                 store(to, numbers);
         else
-                memcpy(to, &numbers, (left < LANES ? left : LANES) * sizeof(float));
+                store_some(to, left < LANES ? left : LANES, numbers);
 }
 
 /* `a` where the lane of `mask` has all bits set, `b` where it has none: what a comparison of vectors gives. */
@@ -99,17 +113,26 @@ static ALWAYS_INLINE floats magnitude(floats x)
         return (floats)((ints)x & (int32_t)0x7fffffff);
 }
 
+#ifndef TIMES_POWER
 /* 2ⁿ for whole n from -126 to 127 */
 static ALWAYS_INLINE floats power_of_two(ints n)
 {
         return (floats)((n + 127) << 23);
 }
 
+/* x · 2ⁿ; n may be -150 or 128: in two steps, each with an exponent that there is */
+static ALWAYS_INLINE floats times_power(floats x, floats n)
+{
+        ints whole = integers(n), half = whole >> 1;
+
+        return x * power_of_two(half) * power_of_two(whole - half);
+}
+#endif
+
 /* exp as docs/arithmetic.md has it; NaN stays. */
 static ALWAYS_INLINE floats exponential(floats x)
 {
         floats n, r, p;
-        ints whole, half;
 
         x = smaller(all(EXP_MOST), larger(all(EXP_LEAST), x));
         n = nearest(x * all(EXP_LOG2E));
@@ -119,11 +142,7 @@ static ALWAYS_INLINE floats exponential(floats x)
         p = fma_of(p, r, all(EXP_E2));
         p = fma_of(p, r, all(EXP_E1));
         p = fma_of(p, r, all(EXP_E0));
-        p = fma_of(p, r * r, r) + all(1);
-        /* n may be -150 or 128: in two steps, each with an exponent that there is */
-        whole = integers(n);
-        half = whole >> 1;
-        return p * power_of_two(half) * power_of_two(whole - half);
+        return times_power(fma_of(p, r * r, r) + all(1), n);
 }
 
 static inline size_t round_up(size_t value, size_t multiple)

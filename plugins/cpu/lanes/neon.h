@@ -161,6 +161,23 @@ static ALWAYS_INLINE void transpose(floats m[LANES])
         m[3] = (floats)vcombine_f32(vget_high_f32(odd), vget_high_f32(other_odd));
 }
 
+/* The even numbers of the 2 LANES in a and b, and the odd ones; and back. */
+static ALWAYS_INLINE void part_pairs(floats *a, floats *b)
+{
+        floats even = (floats)vuzp1q_f32((float32x4_t)*a, (float32x4_t)*b);
+
+        *b = (floats)vuzp2q_f32((float32x4_t)*a, (float32x4_t)*b);
+        *a = even;
+}
+
+static ALWAYS_INLINE void join_pairs(floats *a, floats *b)
+{
+        floats first = (floats)vzip1q_f32((float32x4_t)*a, (float32x4_t)*b);
+
+        *b = (floats)vzip2q_f32((float32x4_t)*a, (float32x4_t)*b);
+        *a = first;
+}
+
 static ALWAYS_INLINE void fetch(const void *line) /* soon it is read */
 {
         __builtin_prefetch(line);

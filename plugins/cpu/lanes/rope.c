@@ -14,10 +14,10 @@ static struct turn turn_of(const struct cpu_call *call, double way, uint32_t i)
 {
         uint32_t pairs = call->operand[3].columns, left = pairs - i < LANES ? pairs - i : LANES;
         struct turn turn = { .i = i, .left = left, .pairs = pairs };
-        float frequency[LANES] = { 0 }, f1 = call->op->f[1];
+        float frequency[LANES], f1 = call->op->f[1];
         doubles sine[2], cosine[2];
 
-        memcpy(frequency, (const float *)call->operand[3].data + i, left * sizeof(*frequency));
+        store(frequency, load_left((const float *)call->operand[3].data + i, left, left == LANES));
         for (unsigned j = 0; j < 2; j++)
                 sine_and_cosine(way * load_doubles(frequency + j * HALF), &sine[j], &cosine[j]);
         turn.sine = floats_of(sine[0], sine[1]) * all(f1);
@@ -43,32 +43,29 @@ static ALWAYS_INLINE void apart(const struct turn *t, const float *from, float *
         store_left(to + t->pairs + t->i, t->left, whole, b);
 }
 
-static void adjacent(const struct turn *t, const float *from, float *to)
+static ALWAYS_INLINE void adjacent(const struct turn *t, const float *from, float *to, const bool whole)
 {
-        floats a = zeros(), b = zeros();
+        uint32_t first = 2 * t->left < LANES ? 2 * t->left : LANES, second = 2 * t->left - first;
+        floats a = load_left(from + 2 * (size_t)t->i, first, whole),
+               b = load_left(from + 2 * (size_t)t->i + first, second, whole);
 
-        for (uint32_t j = 0; j < t->left; j++) {
-                a[j] = from[2 * (t->i + j)];
-                b[j] = from[2 * (t->i + j) + 1];
-        }
+        part_pairs(&a, &b);
         turn_pairs(t, &a, &b);
-        for (uint32_t j = 0; j < t->left; j++) {
-                to[2 * (t->i + j)] = a[j];
-                to[2 * (t->i + j) + 1] = b[j];
-        }
+        join_pairs(&a, &b);
+        store_left(to + 2 * (size_t)t->i, first, whole, a);
+        store_left(to + 2 * (size_t)t->i + first, second, whole, b);
 }
 
-static void turn_heads(const struct cpu_call *call, const struct turn *turn, const float *from, float *to)
+static ALWAYS_INLINE void turn_heads(const struct cpu_call *call, const struct turn *turn, const float *from,
+                float *to, const bool whole)
 {
         uint32_t head_size = (uint32_t)call->op->i[0];
 
         for (uint32_t head = 0; head < call->operand[1].columns; head += head_size) {
                 if (call->op->i[1])
-                        adjacent(turn, from + head, to + head);
-                else if (turn->left == LANES)
-                        apart(turn, from + head, to + head, true);
+                        adjacent(turn, from + head, to + head, whole);
                 else
-                        apart(turn, from + head, to + head, false);
+                        apart(turn, from + head, to + head, whole);
         }
 }
 
@@ -88,7 +85,10 @@ void LEVEL(rope)(const struct cpu_call *call)
                 for (uint32_t i = 0; i < pairs; i += LANES) {
                         struct turn turn = turn_of(call, (double)position[r] * (double)call->op->f[0], i);
 
-                        turn_heads(call, &turn, from, to);
+                        if (turn.left == LANES)
+                                turn_heads(call, &turn, from, to, true);
+                        else
+                                turn_heads(call, &turn, from, to, false);
                 }
         }
 }

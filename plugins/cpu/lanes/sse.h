@@ -188,6 +188,23 @@ static ALWAYS_INLINE void transpose(floats m[LANES])
         m[3] = (floats)_mm_movehl_ps(other_high, high);
 }
 
+/* The even numbers of the 2 LANES in a and b, and the odd ones; and back. */
+static ALWAYS_INLINE void part_pairs(floats *a, floats *b)
+{
+        floats even = (floats)_mm_shuffle_ps((__m128)*a, (__m128)*b, 0x88);
+
+        *b = (floats)_mm_shuffle_ps((__m128)*a, (__m128)*b, 0xdd);
+        *a = even;
+}
+
+static ALWAYS_INLINE void join_pairs(floats *a, floats *b)
+{
+        floats first = (floats)_mm_unpacklo_ps((__m128)*a, (__m128)*b);
+
+        *b = (floats)_mm_unpackhi_ps((__m128)*a, (__m128)*b);
+        *a = first;
+}
+
 static ALWAYS_INLINE void fetch(const void *line) /* soon it is read */
 {
         _mm_prefetch((const char *)line, _MM_HINT_T0);

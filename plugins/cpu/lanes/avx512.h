@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Vectors of x86-64 with AVX-512 F, BW, DQ, VL and VNNI. */
+#ifndef QVF_PLUGINS_CPU_LANES_AVX512_H
+#define QVF_PLUGINS_CPU_LANES_AVX512_H
+
+#include <immintrin.h>
+
+#define LANES 16u
+#define REGISTERS 32u
+#define FUSED 1
+#define TIMES_POWER 1
+#define LOADS_SOME 1
+
+typedef float floats __attribute__((vector_size(64)));
+typedef int32_t ints __attribute__((vector_size(64)));
+typedef double doubles __attribute__((vector_size(64))); /* LANES / 2 of them */
+
+static ALWAYS_INLINE floats all(float x)
+{
+        return (floats)_mm512_set1_ps(x);
+}
+
+/* x · 2ⁿ for a whole n */
+static ALWAYS_INLINE floats times_power(floats x, floats n)
+{
+        return (floats)_mm512_scalef_ps((__m512)x, (__m512)n);
+}
+
+/* The first `count` numbers, at most LANES, and zeros; and back. */
+static ALWAYS_INLINE floats load_some(const float *from, uint64_t count)
+{
+        return (floats)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
+}
+
+static ALWAYS_INLINE void store_some(float *to, uint64_t count, floats numbers)
+{
+        _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1), (__m512)numbers);
+}
+
+/* a · b + c */
+static ALWAYS_INLINE floats fma_of(floats a, floats b, floats c)
+{
+        return (floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+
+/* The larger, or smaller, of two numbers; the second one where one of them is none. */
+static ALWAYS_INLINE floats larger(floats a, floats b)
+{
+        return (floats)_mm512_max_ps((__m512)a, (__m512)b);
+}
+
+static ALWAYS_INLINE floats smaller(floats a, floats b)
+{
+        return (floats)_mm512_min_ps((__m512)a, (__m512)b);
+}
+
+/* To the nearest whole number, to even in the middle. */
+static ALWAYS_INLINE floats nearest(floats x)
+{
+        return (floats)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+static ALWAYS_INLINE ints integers(floats x) /* the same */
+{
+        return (ints)_mm512_cvtps_epi32((__m512)x);
+}
+
+static ALWAYS_INLINE floats from_integers(ints x)
+{
+        return (floats)_mm512_cvtepi32_ps((__m512i)x);
+}
+
+static ALWAYS_INLINE floats square_root(floats x)
+{
+        return (floats)_mm512_sqrt_ps((__m512)x);
+}
+
+/* LANES / 2 floats as doubles, and back. */
+static ALWAYS_INLINE doubles load_doubles(const float *from)
+{
+        return (doubles)_mm512_cvtps_pd(_mm256_loadu_ps(from));
+}
+
+static ALWAYS_INLINE doubles fma_doubles(doubles a, doubles b, doubles c)
+{
+        return (doubles)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+
+static ALWAYS_INLINE floats floats_of(doubles low, doubles high)
+{
+        return (floats)_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps((__m512d)low)),
+                        _mm512_cvtpd_ps((__m512d)high), 1);
+}
+
+/* LANES numbers of f16, bf16, or signed bytes as floats. */
+static ALWAYS_INLINE floats load_f16(const uint8_t *from)
+{
+        return (floats)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));
+}
+
+static ALWAYS_INLINE floats load_finite_f16(const uint8_t *from)
+{
+        return load_f16(from);
+}
+
+static ALWAYS_INLINE floats load_bf16(const uint8_t *from)
+{
+        return (floats)_mm512_slli_epi32(
+                        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from)), 16);
+}
+
+static ALWAYS_INLINE floats load_bytes(const uint8_t *from)
+{
+        return from_integers((ints)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)from)));
+}
+
+/* One f16 in all lanes; LANES unsigned bytes. */
+static ALWAYS_INLINE floats all_f16(const uint8_t *from)
+{
+        int16_t half;
+
+        memcpy(&half, from, sizeof(half));
+        return (floats)_mm512_cvtph_ps(_mm256_set1_epi16(half));
+}
+
+static ALWAYS_INLINE ints load_unsigned(const uint8_t *from)
+{
+        return (ints)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from));
+}
+
+/* Rounded to nearest even. */
+static ALWAYS_INLINE void store_f16(uint8_t *to, floats x)
+{
+        _mm256_storeu_si256((__m256i *)to, _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT));
+}
+
+/* To signed bytes, those beyond them to the largest and the smallest. */
+static ALWAYS_INLINE void store_bytes(int8_t *to, ints x)
+{
+        _mm_storeu_si128((__m128i *)to, _mm512_cvtsepi32_epi8((__m512i)x));
+}
+
+/* Lanes LANES / 2 apart are added first, then those half as far apart, … */
+static ALWAYS_INLINE float fold(floats x)
+{
+        __m256 half = _mm256_add_ps(_mm512_castps512_ps256((__m512)x), _mm512_extractf32x8_ps((__m512)x, 1));
+        __m128 sum = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+
+        sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+        return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+static ALWAYS_INLINE float largest(floats x)
+{
+        __m256 half = _mm256_max_ps(_mm512_castps512_ps256((__m512)x), _mm512_extractf32x8_ps((__m512)x, 1));
+        __m128 most = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+
+        most = _mm_max_ps(most, _mm_movehl_ps(most, most));
+        return _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
+}
+
+/* Whether any lane of what a comparison gave is set. */
+static ALWAYS_INLINE bool any(ints mask)
+{
+        return _mm512_movepi32_mask((__m512i)mask) != 0;
+}
+
+/* m[i] lane j becomes m[j] lane i. */
+static ALWAYS_INLINE void transpose(floats m[LANES])
+{
+        __m512 t[16];
+
+        UNROLL
+        for (int i = 0; i < 16; i += 2) {
+                t[i] = _mm512_unpacklo_ps((__m512)m[i], (__m512)m[i + 1]);
+                t[i + 1] = _mm512_unpackhi_ps((__m512)m[i], (__m512)m[i + 1]);
+        }
+        UNROLL
+        for (int i = 0; i < 16; i += 4) {
+                m[i] = (floats)_mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+                m[i + 1] = (floats)_mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+                m[i + 2] = (floats)_mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+                m[i + 3] = (floats)_mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+        }
+        /* m[4g + c] holds column c + 4·lane of rows 4g … 4g + 3 */
+        UNROLL
+        for (int c = 0; c < 4; c++) {
+                t[c] = _mm512_shuffle_f32x4((__m512)m[c], (__m512)m[4 + c], 0x88);
+                t[4 + c] = _mm512_shuffle_f32x4((__m512)m[c], (__m512)m[4 + c], 0xdd);
+                t[8 + c] = _mm512_shuffle_f32x4((__m512)m[8 + c], (__m512)m[12 + c], 0x88);
+                t[12 + c] = _mm512_shuffle_f32x4((__m512)m[8 + c], (__m512)m[12 + c], 0xdd);
+        }
+        UNROLL
+        for (int c = 0; c < 4; c++) {
+                m[c] = (floats)_mm512_shuffle_f32x4(t[c], t[8 + c], 0x88);
+                m[8 + c] = (floats)_mm512_shuffle_f32x4(t[c], t[8 + c], 0xdd);
+                m[4 + c] = (floats)_mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0x88);
+                m[12 + c] = (floats)_mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0xdd);
+        }
+}
+
+/* The even numbers of the 2 LANES in a and b, and the odd ones; and back. */
+static ALWAYS_INLINE void part_pairs(floats *a, floats *b)
+{
+        const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+        floats evens = (floats)_mm512_permutex2var_ps((__m512)*a, even, (__m512)*b);
+
+        *b = (floats)_mm512_permutex2var_ps(
+                        (__m512)*a, _mm512_or_si512(even, _mm512_set1_epi32(1)), (__m512)*b);
+        *a = evens;
+}
+
+static ALWAYS_INLINE void join_pairs(floats *a, floats *b)
+{
+        const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        floats first = (floats)_mm512_permutex2var_ps((__m512)*a, low, (__m512)*b);
+
+        *b = (floats)_mm512_permutex2var_ps(
+                        (__m512)*a, _mm512_add_epi32(low, _mm512_set1_epi32(8)), (__m512)*b);
+        *a = first;
+}
+
+static ALWAYS_INLINE void fetch(const void *line) /* soon it is read */
+{
+        _mm_prefetch((const char *)line, _MM_HINT_T0);
+}
+
+#endif
