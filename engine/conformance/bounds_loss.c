@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A logit of C products may be off by δ = (C + 8) ε Σ|W||x|; log Σ exp by 2 δ and V roundings; a probability by as
- * much in parts of itself. */
+/* A logit of C products may be off by δ = ((C + 8) ε + 3 · 2⁻¹⁸) Σ|W||x|, each factor a float or a sum of two bf16, whose
+ * lower parts are not multiplied by each other; log Σ exp by 2 δ and V roundings; a probability by as much in parts of itself.
+ * Gradients need no more than bf16: one rounding of the probability, one of the weight. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 #include "plugins/cpu/plain/plain.h"
 
 #define EPSILON CONFORMANCE_EPSILON
+#define SPLIT (3 * 0x1p-18)
+#define BF16 0x1.01p-8
 
 enum { LOSS, DX, BEST, SCRATCH, X, W, TARGET };
 
@@ -48,7 +51,7 @@ double qvf_conformance_logit_error(const struct conformance_run *run, uint32_t r
                 logit_of(run, row, word, &logit, &magnitude);
                 largest = fmax(largest, magnitude);
         }
-        return (run->before[X].columns + 8) * EPSILON * largest;
+        return ((run->before[X].columns + 8) * EPSILON + SPLIT) * largest;
 }
 
 static int gradient_bounds(const struct conformance_run *run, uint32_t row, double part, double *bounds)
@@ -74,7 +77,7 @@ static int gradient_bounds(const struct conformance_run *run, uint32_t row, doub
                 plain_dequantise(weight, word, 0, weight->columns, numbers);
                 for (uint32_t c = 0; c < weight->columns; c++)
                         bounds[c] += scale * fabs((double)numbers[c]) *
-                                     (p * part + d * (weight->rows + 16) * EPSILON);
+                                     (p * part + d * ((weight->rows + 16) * EPSILON + BF16));
         }
         return 0;
 }
@@ -89,7 +92,7 @@ int qvf_conformance_loss_bounds(const struct conformance_run *run, unsigned oper
                 int r;
 
                 if (operand == LOSS) {
-                        bounds[row] = part + 8 * EPSILON * delta / (columns * EPSILON);
+                        bounds[row] = part + 8 * delta / columns;
                         continue;
                 }
                 r = gradient_bounds(run, row, part, bounds + (size_t)row * columns);

@@ -5,6 +5,7 @@
 
 #include "plugins/cpu/lanes/kernels.h"
 
+bool cpu_amx_has_bf16(void);
 bool cpu_amx_matmul_ternary_by_rows(const struct cpu_operand *operands);
 
 void cpu_avx512_matmul_ternary(const struct cpu_call *call);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The AMX level: what the AVX-512 level needs, and the matrix unit with products of bytes and of bf16. */
+/* The AMX level: what the AVX-512 level needs, and the matrix unit with products of bytes. Products of bf16 are a thing of
+ * their own, which the kernels that need it ask for. */
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,13 +11,36 @@
 #define ASK_FOR_STATE 0x1023 /* ARCH_REQ_XCOMP_PERM of arch_prctl(2), for the whole process */
 #define STATE_OF_TILES 18    /* XFEATURE_XTILEDATA */
 
-/* Multiplication by a matrix of bits, which unpacks weights, and vcvtneps2bf16. */
-static bool has_gfni_and_bf16(void)
+#define TILES (BIT(24) | BIT(25)) /* the unit and its products of bytes */
+#define TILES_BF16 BIT(22)
+
+/* Which of `wanted` leaf 7 knows in its register d. */
+static bool has_tiles(unsigned wanted)
+{
+#ifdef QVF_AMX_MODEL
+        (void)wanted;
+        return true;
+#else
+        unsigned a, b, c, d;
+
+        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & wanted) == wanted;
+#endif
+}
+
+/* Multiplication by a matrix of bits, which unpacks weights. */
+static bool has_gfni(void)
 {
         unsigned a, b, c, d;
 
-        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & BIT(8)) &&
-               __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & BIT(5));
+        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & BIT(8));
+}
+
+/* Products of bf16 in tiles, and vcvtneps2bf16, which makes them. */
+bool cpu_amx_has_bf16(void)
+{
+        unsigned a, b, c, d;
+
+        return has_tiles(TILES_BF16) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & BIT(5));
 }
 
 static bool has_avx512(void)
@@ -31,8 +55,7 @@ static bool has_unit(void)
 {
         unsigned a, b, c, d;
 
-        /* bf16, tiles, bytes */
-        if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || ~d & (BIT(22) | BIT(24) | BIT(25)))
+        if (!has_tiles(TILES))
                 return false;
         /* palette 1: 8 tiles, of 16 rows of 64 bytes each */
         return __get_cpuid_count(0x1d, 1, &a, &b, &c, &d) && a >> 16 == 1024 && (b & 0xffff) == 64 &&
@@ -58,7 +81,7 @@ static bool may_use_unit(void)
 
 static bool available(void)
 {
-        return has_avx512() && has_gfni_and_bf16() && has_unit() && may_use_unit();
+        return has_avx512() && has_gfni() && has_unit() && may_use_unit();
 }
 
 extern const struct cpu_level cpu_level_amx;
@@ -70,6 +93,7 @@ const struct cpu_level cpu_level_amx = {
                 [QVF_OP_MATMUL_TERNARY] = { { cpu_amx_matmul_ternary, cpu_amx_matmul_ternary_scratch,
                                                             cpu_amx_matmul_ternary_by_rows },
                                 cpu_amx_matmul_ternary_supports },
+                [QVF_OP_HEAD_LOSS] = SCRATCH_IF(head_loss),
                 [QVF_OP_MATMUL_TERNARY_BACKWARD] = SCRATCH_IF(matmul_ternary_backward),
         },
 };

@@ -3,12 +3,16 @@
  *
  * A tile has 16 rows of 64 bytes. Of the left factor these are 16 rows of 64 bytes or of 32 bf16; of the right factor 16
  * columns of the product, each row holding four bytes or two bf16 of each column one after the other; of the sums 16 by 16
- * int32 or float32. Sums of bytes are exact; those of bf16 are of float32 products, two at a time, each rounded.
+ * int32 or float32. Sums of bytes are exact. Those of bf16 are rounded: of the products of two rows of tiles the even and the
+ * odd ones are summed each by itself, as fused multiplications do, then the two are added to each other, and that to the sum;
+ * numbers below the smallest normal one are 0 throughout.
  *
  * QVF_AMX_MODEL: the same in plain C, for machines without the unit. */
 #ifndef QVF_PLUGINS_CPU_AMX_TILE_H
 #define QVF_PLUGINS_CPU_AMX_TILE_H
 
+#include <float.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -94,6 +98,17 @@ static ALWAYS_INLINE void tiles_multiply_bf16(void)
                          "tdpbf16ps %tmm6, %tmm5, %tmm2; tdpbf16ps %tmm7, %tmm5, %tmm3");
 }
 
+/* Goes on from sums as tiles_store() left them. */
+static ALWAYS_INLINE void tiles_load_sums(const void *block, size_t stride)
+{
+        const char *low = (const char *)block + TILE_SIDE * stride;
+
+        TILE_LOAD("0", block, stride);
+        TILE_LOAD("1", (const char *)block + TILE_LINE, stride);
+        TILE_LOAD("2", low, stride);
+        TILE_LOAD("3", low + TILE_LINE, stride);
+}
+
 /* To a block of 32 by 32 numbers of four bytes, its rows `stride` bytes apart. */
 static ALWAYS_INLINE void tiles_store(void *block, size_t stride)
 {
@@ -162,23 +177,33 @@ static inline void tile_multiply_bytes(unsigned sums, unsigned rows, unsigned co
                                                 tile_models[columns].bytes[k / 4][4 * j + k % 4];
 }
 
+static inline float tile_normal(float number)
+{
+        return fabsf(number) < FLT_MIN ? copysignf(0, number) : number;
+}
+
 static inline float tile_bf16(uint16_t half)
 {
         uint32_t bits = (uint32_t)half << 16;
         float number;
 
         memcpy(&number, &bits, sizeof(number));
-        return number;
+        return tile_normal(number);
 }
 
 static inline void tile_multiply_bf16(unsigned sums, unsigned rows, unsigned columns)
 {
-        for (unsigned i = 0; i < TILE_SIDE; i++)
-                for (unsigned k = 0; k < 2 * TILE_PAIRS; k++)
-                        for (unsigned j = 0; j < TILE_SIDE; j++)
-                                tile_models[sums].floats[i][j] +=
-                                                tile_bf16(tile_models[rows].halves[i][k]) *
-                                                tile_bf16(tile_models[columns].halves[k / 2][2 * j + k % 2]);
+        for (unsigned i = 0; i < TILE_SIDE; i++) {
+                const uint16_t *left = tile_models[rows].halves[i];
+                float *to = tile_models[sums].floats[i], sum[2 * TILE_SIDE] = { 0 };
+
+                for (unsigned k = 0; k < TILE_PAIRS; k++)
+                        for (unsigned j = 0; j < 2 * TILE_SIDE; j++)
+                                sum[j] = tile_normal(fmaf(tile_bf16(left[2 * k + j % 2]),
+                                                tile_bf16(tile_models[columns].halves[k][j]), sum[j]));
+                for (unsigned j = 0; j < TILE_SIDE; j++)
+                        to[j] = tile_normal(tile_normal(to[j]) + tile_normal(sum[2 * j] + sum[2 * j + 1]));
+        }
 }
 
 static inline void tiles_multiply_some_bytes(void)
@@ -200,6 +225,13 @@ static inline void tiles_multiply_bf16(void)
         tile_multiply_bf16(1, TILE_ROWS_0, TILE_COLUMNS_1);
         tile_multiply_bf16(2, TILE_ROWS_1, TILE_COLUMNS_0);
         tile_multiply_bf16(3, TILE_ROWS_1, TILE_COLUMNS_1);
+}
+
+static inline void tiles_load_sums(const void *block, size_t stride)
+{
+        for (unsigned tile = 0; tile < TILE_ROWS_0; tile++)
+                tile_load(tile, (const char *)block + tile / 2 * TILE_SIDE * stride + tile % 2 * TILE_LINE,
+                                stride);
 }
 
 static inline void tiles_store(void *block, size_t stride)
