@@ -46,11 +46,43 @@ static const char *plugin_folder(const char *level)
         return folder;
 }
 
+/* The levels that a CPU plugin can use here stand in the words of its device's driver. */
+static bool has_level(const char *level)
+{
+        const struct qvf_backend *backend;
+        struct qvf_error error = { 0 };
+        struct qvf_device_info info = { 0 };
+        uint32_t count;
+        char word[32];
+
+        unsetenv("QVF_CPU_LEVEL");
+        ck_assert_msg(qvf_backend_open(plugin_folder(level), backend_name(), &backend, &error) == 0, "%s",
+                        error.text);
+        ck_assert_int_eq(backend->probe(&qvf_host_default, &info, 1, &count), 0);
+        snprintf(word, sizeof(word), " %s", is_model(level) ? "amx" : level);
+        return strstr(info.driver, word) != NULL;
+}
+
+bool test_on_cpu(void)
+{
+        return strcmp(backend_name(), "cpu") == 0;
+}
+
 bool test_level_applies(const char *level)
 {
-        if (is_model(level) && access(plugin_folder(level), F_OK) != 0)
-                return false;
-        return !level || strcmp(backend_name(), "cpu") == 0;
+        const char *reason = NULL;
+
+        if (!level)
+                return true;
+        if (!test_on_cpu())
+                reason = "another backend is tested";
+        else if (is_model(level) && access(plugin_folder(level), F_OK) != 0)
+                reason = "not in this build";
+        else if (!has_level(level))
+                reason = "not on this CPU or not in this build";
+        if (reason)
+                printf("SKIP level %s: %s\n", level, reason);
+        return !reason;
 }
 
 struct qvf_compute test_compute(const char *level, unsigned threads)

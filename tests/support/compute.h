@@ -5,7 +5,9 @@
 
 #include "engine/model/model.h"
 
-/* False for levels of the CPU while another backend is tested. */
+/* Whether the CPU backend is tested. */
+bool test_on_cpu(void);
+/* False, with the reason printed, for a level that this CPU or this build lacks, and while another backend is tested. */
 bool test_level_applies(const char *level);
 /* `level` as in QVF_CPU_LEVEL, or "amx-model"; NULL: the best that this machine has. Fails the test where it can't. */
 struct qvf_compute test_compute(const char *level, unsigned threads);

@@ -121,7 +121,7 @@ START_TEST(same_logits)
         struct qvf_model *model;
         float *wanted;
 
-        if (!test_level_applies("plain") || !has_fused_products()) {
+        if (!test_on_cpu() || !has_fused_products()) {
                 printf("SKIP the same logits: another backend, or a CPU without fused products\n");
                 return;
         }
