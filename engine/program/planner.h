@@ -13,7 +13,8 @@ struct qvf_lifetime {
         uint32_t first, last; /* the operations between which it lives; first > last: never used */
 };
 
-/* No two values whose lifetimes meet overlap. Returns 0, -ENOMEM or -EOVERFLOW. */
+/* No two values whose lifetimes meet overlap; between two values a place rests for a while where that takes no more memory.
+ * Returns 0, -ENOMEM or -EOVERFLOW. */
 int qvf_plan(struct qvf_lifetime *lifetimes, uint32_t count, uint64_t *ret_arena_bytes);
 
 #endif

@@ -27,6 +27,26 @@ START_TEST(neighbours_reuse_memory)
 }
 END_TEST
 
+START_TEST(places_rest_where_there_is_room)
+{
+        struct qvf_lifetime values[] = {
+                { .bytes = 1024, .first = 0, .last = 9 }, /* all of these are there at once: 1536 bytes */
+                { .bytes = 512, .first = 9, .last = 9 },
+                { .bytes = 256, .first = 0, .last = 0 },
+                { .bytes = 256, .first = 1, .last = 1 },
+        };
+        uint64_t arena;
+
+        ck_assert_int_eq(qvf_plan(values, 4, &arena), 0);
+        ck_assert_uint_eq(arena, 1024 + 512);
+        ck_assert_uint_ne(values[2].offset, values[3].offset);
+        values[1].bytes = 256; /* no room now */
+        ck_assert_int_eq(qvf_plan(values, 4, &arena), 0);
+        ck_assert_uint_eq(arena, 1024 + 256);
+        ck_assert_uint_eq(values[2].offset, values[3].offset);
+}
+END_TEST
+
 START_TEST(values_that_meet_never_overlap)
 {
         struct qvf_random random;
@@ -85,5 +105,5 @@ START_TEST(sizes_that_overflow_are_refused)
 }
 END_TEST
 
-QVF_SUITE("planner", 20, neighbours_reuse_memory, values_that_meet_never_overlap,
-                sizes_that_overflow_are_refused)
+QVF_SUITE("planner", 20, neighbours_reuse_memory, places_rest_where_there_is_room,
+                values_that_meet_never_overlap, sizes_that_overflow_are_refused)
