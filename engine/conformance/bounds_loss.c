@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A logit of C products may be off by δ = ((C + 8) ε + 3 · 2⁻¹⁸) Σ|W||x|, each factor a float or a sum of two bf16, whose
+/* A logit of C products may be off by δ = ((C + 8) ε + 3 · 2⁻¹⁶) Σ|W||x|, each factor a float or a sum of two bf16, whose
  * lower parts are not multiplied by each other; log Σ exp by 2 δ and V roundings; a probability by as much in parts of itself.
  * Gradients need no more than bf16: one rounding of the probability, one of the weight. */
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -11,8 +12,8 @@
 #include "plugins/cpu/plain/plain.h"
 
 #define EPSILON CONFORMANCE_EPSILON
-#define SPLIT (3 * 0x1p-18)
-#define BF16 0x1.01p-8
+#define SPLIT (3 * 0x1p-16)
+#define BF16 0x1.01p-7
 
 enum { LOSS, DX, BEST, SCRATCH, X, W, TARGET };
 
@@ -68,6 +69,8 @@ static int gradient_bounds(const struct conformance_run *run, uint32_t row, doub
                 logits[word] = qvf_conformance_logit(run, row, word);
                 largest = fmax(largest, logits[word]);
         }
+        for (uint32_t c = 0; c < weight->columns; c++)
+                bounds[c] = weight->rows * (double)FLT_MIN; /* products so small may be 0 */
         for (uint32_t word = 0; word < weight->rows; word++)
                 total += exp(logits[word] - largest);
         for (uint32_t word = 0; word < weight->rows && target >= 0; word++) {

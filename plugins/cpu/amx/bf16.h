@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Floats as bf16, which has 8 bits of a float's 24. Where that is too little a number is the sum of two: what is left out of
- * x = high + low is 2⁻¹⁷ of it at most, and of an f16 nothing. Products of such numbers are three, low · low left out. */
+ * x = high + low is 2⁻¹⁶ of it at most, and of an f16 nothing. Products of such numbers are three, low · low left out. */
 #ifndef QVF_PLUGINS_CPU_AMX_BF16_H
 #define QVF_PLUGINS_CPU_AMX_BF16_H
 

@@ -6,7 +6,7 @@
  * added to the part's own sums, where base is a number near the largest logit so far. The target is left out of them: its
  * factor p - 1 may be small, and is known at the end, when the parts are put together.
  *
- * Logits are products of pairs of bf16, as right as floats; the gradient's factors are one bf16, right to 2⁻⁹ each. */
+ * Logits are products of pairs of bf16, as right as floats; the gradient's factors are one bf16, right to 2⁻⁸ each. */
 #include <math.h>
 
 #include "plugins/cpu/amx/bf16.h"
