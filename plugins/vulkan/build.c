@@ -35,6 +35,32 @@ uint32_t vk_rows_in_range(const struct vk_call *call, const struct vk_operand *o
         return (uint32_t)(rows == 0 ? 1 : qvf_min_u64(rows, operand->rows ? operand->rows : 1));
 }
 
+bool vk_in_range(const struct vk_call *call, const struct vk_operand *operand)
+{
+        return !operand->value || vk_rows_in_range(call, operand) >= operand->rows;
+}
+
+uint32_t vk_rows_of_piece(
+                const struct vk_call *call, uint32_t operands, uint32_t rows, uint32_t together, uint64_t most)
+{
+        uint64_t unit = together;
+
+        most = qvf_min_u64(most, rows);
+        for (uint32_t i = 0; i < QVF_OP_OPERANDS; i++) {
+                const struct vk_operand *operand = &call->operand[i];
+                uint64_t bytes = vk_operand_row_bytes(operand), even = bytes & -bytes; /* a power of two */
+
+                if (!(operands >> i & 1) || !operand->value)
+                        continue;
+                most = qvf_min_u64(most, vk_rows_in_range(call, operand));
+                if (even > 0 && even < call->limits->alignment)
+                        unit = qvf_max_u64(unit, call->limits->alignment / even);
+        }
+        if (most < rows)
+                most = qvf_max_u64(most / unit * unit, unit);
+        return (uint32_t)qvf_min_u64(most, rows);
+}
+
 struct vk_dispatch vk_dispatch(const struct vk_call *call, enum vk_shader shader)
 {
         const struct qvf_op_rule *rule = &qvf_op_rules[call->op->kind];
@@ -144,11 +170,10 @@ static void order(struct vk_build *self, const struct vk_touched *places, uint32
 static int out_of_range(struct vk_build *self, uint64_t bytes)
 {
         vk_log(&self->device->host, 0,
-                        "vulkan: %llu MiB are wanted side by side and this device takes %llu: a smaller "
-                        "context "
-                        "or batch may do",
-                        (unsigned long long)(bytes >> 20),
-                        (unsigned long long)(self->device->limits.range >> 20));
+                        "vulkan: %llu KiB are wanted side by side and this device takes %llu: a smaller "
+                        "context or batch may do",
+                        (unsigned long long)(bytes >> 10),
+                        (unsigned long long)(self->device->limits.range >> 10));
         return -E2BIG;
 }
 

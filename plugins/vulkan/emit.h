@@ -5,8 +5,10 @@
  * A dispatch binds up to VK_BINDINGS storage buffers: binding 0 is struct qvf_args of the run, binding 1 + k is
  * bind[k]. The places are bound aligned down to what the device asks for; the rest is given to the shader as
  * push.rest[k], in 32-bit words (so it needs adding only where a value may stand in a model file: the weights; all
- * values of arenas are aligned to 256 bytes). No binding may be larger than limits.range: an emitter cuts a larger
- * matrix into dispatches by rows. Barriers are found by the builder from what is bound as written. */
+ * values of arenas are aligned to 256 bytes). No binding may be larger than limits.range: an emitter cuts what is larger
+ * into dispatches by rows, by cells of a cache, or by numbers of what is flat; each piece begins at a multiple of
+ * limits.alignment from its value's start, unless its shader adds push.rest. Barriers are found by the builder from what
+ * is bound as written. */
 #ifndef QVF_PLUGINS_VULKAN_EMIT_H
 #define QVF_PLUGINS_VULKAN_EMIT_H
 
@@ -99,7 +101,21 @@ const struct qvf_value *vk_scratch(struct vk_build *build, unsigned slot, uint64
 struct vk_dispatch vk_dispatch(const struct vk_call *call, enum vk_shader shader);
 /* Rows of a matrix that one binding can hold, from the limits; at least 1. */
 uint32_t vk_rows_in_range(const struct vk_call *call, const struct vk_operand *operand);
+/* Whether one binding holds all of it. */
+bool vk_in_range(const struct vk_call *call, const struct vk_operand *operand);
+/* How many of `rows` rows go into a piece, so that a binding holds those of each operand whose bit is set, and the next
+ * piece begins where a binding can; a multiple of `together`, unless it is all of them, and if that can be no more than
+ * `most`. */
+uint32_t vk_rows_of_piece(
+                const struct vk_call *call, uint32_t operands, uint32_t rows, uint32_t together, uint64_t most);
 uint64_t vk_operand_row_bytes(const struct vk_operand *operand);
+static inline struct vk_binding vk_bind_rows(
+                const struct qvf_value *value, uint64_t row_bytes, uint32_t row, uint32_t rows, bool written)
+{
+        return (struct vk_binding){
+                .value = value, .offset = row * row_bytes, .bytes = rows * row_bytes, .written = written
+        };
+}
 
 static inline uint32_t vk_div_up(uint32_t a, uint32_t b)
 {

@@ -6,6 +6,10 @@
 #include "common/checked.h"
 #include "plugins/vulkan/vulkan.h"
 
+#define ALIGNMENT_MOST 256u /* of minStorageBufferOffsetAlignment */
+#define ALIGNMENT_USUAL 64u
+#define RANGE_LEAST 4096u
+
 void vk_limits_read(VkPhysicalDevice physical, struct vk_limits *ret_limits)
 {
         VkPhysicalDeviceMaintenance3Properties most = {
@@ -45,6 +49,24 @@ void vk_limits_read(VkPhysicalDevice physical, struct vk_limits *ret_limits)
                 ret_limits->alignment = 4;
 }
 
+/* QVF_VK_RANGE, for tests: no binding is of more bytes, so that nearly everything is cut. */
+static void cut_range(const struct qvf_host *host, struct vk_limits *limits)
+{
+        const char *wanted = getenv("QVF_VK_RANGE");
+        uint64_t bytes = wanted ? strtoull(wanted, NULL, 10) : 0;
+
+        if (!wanted || !*wanted)
+                return;
+        if (bytes < RANGE_LEAST) {
+                vk_log(host, 1, "vulkan: QVF_VK_RANGE=%s is less than %u, and is not heeded", wanted,
+                                RANGE_LEAST);
+                return;
+        }
+        limits->range = qvf_min_u64(limits->range, bytes);
+        if (limits->alignment < ALIGNMENT_USUAL)
+                limits->alignment = ALIGNMENT_USUAL;
+}
+
 void vk_limits_cut(const struct qvf_host *host, struct vk_limits *limits, struct vk_features *features)
 {
         static const struct {
@@ -58,6 +80,7 @@ void vk_limits_cut(const struct qvf_host *host, struct vk_limits *limits, struct
         };
         const char *wanted = getenv("QVF_VK_LIMITS");
 
+        cut_range(host, limits);
         if (!wanted || !*wanted)
                 return;
         for (size_t i = 0; i < QVF_ARRAY_LENGTH(others); i++) {
@@ -66,7 +89,7 @@ void vk_limits_cut(const struct qvf_host *host, struct vk_limits *limits, struct
                 limits->range = qvf_min_u64(limits->range, others[i].range);
                 limits->shared = (uint32_t)qvf_min_u64(limits->shared, others[i].shared);
                 limits->invocations = (uint32_t)qvf_min_u64(limits->invocations, others[i].invocations);
-                limits->alignment = 256;
+                limits->alignment = ALIGNMENT_MOST;
                 for (int axis = 0; axis < 3; axis++)
                         limits->groups[axis] = (uint32_t)qvf_min_u64(limits->groups[axis], 65535);
                 /* Subgroups of another size cannot be had: their shaders are left out unless it is this one. */

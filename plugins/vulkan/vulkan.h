@@ -73,7 +73,7 @@ int vk_probe(const struct qvf_host *host, struct qvf_device_info *infos, uint32_
 
 /* limits.c */
 void vk_limits_read(VkPhysicalDevice physical, struct vk_limits *ret_limits);
-/* As QVF_VK_LIMITS says, for tests: the limits of another device. */
+/* As QVF_VK_LIMITS and QVF_VK_RANGE say, for tests: the limits of another device. */
 void vk_limits_cut(const struct qvf_host *host, struct vk_limits *limits, struct vk_features *features);
 
 /* device.c */

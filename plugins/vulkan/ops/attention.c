@@ -21,22 +21,33 @@ static uint32_t parts_of(const struct vk_call *call)
         return call->rows > ROWS_TO_CUT ? 1 : vk_div_up(blocks, SPAN / QVF_KV_BLOCK);
 }
 
-static void emit_combine(struct vk_build *build, const struct vk_call *call, const struct qvf_value *parts,
-                uint64_t bytes, uint32_t n_parts)
+void vk_attention_combine(struct vk_build *build, const struct vk_call *call, const struct qvf_value *parts,
+                uint32_t n_parts, uint32_t row, uint32_t rows)
 {
         struct vk_dispatch d = vk_dispatch(call, VK_SHADER_ATTENTION_COMBINE);
         uint32_t size = (uint32_t)call->op->i[0], heads = call->operand[Q].columns / size;
+        uint64_t bytes = 4ull * rows * heads * n_parts * (size + 2);
 
+        d.bind[0] = vk_bind_rows(call->operand[Y].value, vk_operand_row_bytes(&call->operand[Y]), row, rows, true);
         d.bind[1] = (struct vk_binding){ .value = parts, .bytes = bytes };
+        d.push.row0 = row;
         d.n_bind = 2;
         d.constant[0] = size;
         d.n_constants = 1;
         d.push.n[0] = heads;
         d.push.n[1] = n_parts;
         d.groups[0] = heads;
-        d.groups[1] = call->rows;
+        d.groups[1] = rows;
         d.cost = bytes;
         vk_emit(build, &d);
+}
+
+bool vk_attention_in_range(const struct vk_call *call, uint64_t parts_bytes)
+{
+        const struct vk_operand *o = call->operand;
+
+        return parts_bytes <= call->limits->range && vk_in_range(call, &o[Y]) && vk_in_range(call, &o[Q]) &&
+               vk_in_range(call, &o[KEYS]) && vk_in_range(call, &o[VALUES]);
 }
 
 static struct vk_dispatch dispatch_of(const struct vk_call *call, enum vk_shader shader)
@@ -97,6 +108,10 @@ void vk_op_attention(struct vk_build *build, const struct vk_call *call)
         struct vk_dispatch d = dispatch_of(call, VK_SHADER_ATTENTION);
         const struct qvf_value *scratch = NULL;
 
+        if (!vk_attention_in_range(call, parts > 1 ? bytes : 0)) {
+                vk_attention_cut(build, call);
+                return;
+        }
         if (call->rows >= ROWS_OF_A_PROMPT) {
                 emit_prompt(build, call);
                 return;
@@ -114,5 +129,5 @@ void vk_op_attention(struct vk_build *build, const struct vk_call *call)
         d.groups[2] = parts;
         vk_emit(build, &d);
         if (parts > 1)
-                emit_combine(build, call, scratch, bytes, parts);
+                vk_attention_combine(build, call, scratch, parts, 0, call->rows);
 }

@@ -2,6 +2,7 @@
 /* Which shader does a product with a dense weight, and the pieces that no binding is too small for. */
 #include "plugins/vulkan/ops/dense.h"
 
+#include "plugins/vulkan/ops/ternary.h"
 #include "plugins/vulkan/pack.h"
 
 #define NARROW 32u         /* results of up to so many columns have too few tiles */
@@ -34,9 +35,19 @@ struct piece { /* of a product: what one dispatch does */
         uint32_t m, n, k;
 };
 
-static uint32_t at_least_16(uint64_t number)
+/* Rows of so many bytes in a binding, sixteens if there are any. */
+static uint32_t rows_in(const struct vk_limits *limits, uint64_t row_bytes)
 {
-        return number > UINT32_MAX ? UINT32_MAX / 16 * 16 : number < 16 ? 16 : (uint32_t)number / 16 * 16;
+        uint64_t rows = (limits->range - limits->alignment) / row_bytes;
+
+        rows = rows > UINT32_MAX ? UINT32_MAX : rows;
+        return (uint32_t)(rows < 1 ? 1 : rows < 16 ? rows : rows / 16 * 16);
+}
+
+static uint64_t weight_row_bytes(const struct vk_operand *weight)
+{
+        return weight->value->packed ? 4ull * vk_packed_row_words(weight->dtype, weight->columns)
+                                     : vk_operand_row_bytes(weight);
 }
 
 /* The numbers of dense_weight.glsl. */
@@ -46,27 +57,29 @@ static uint32_t weight_dtype(const struct vk_operand *weight)
                (weight->value->packed ? 8192u : 0);
 }
 
-static struct vk_binding rows_of(
-                const struct qvf_value *value, uint64_t row_bytes, uint32_t row, uint32_t rows, bool written)
-{
-        return (struct vk_binding){
-                .value = value, .offset = row * row_bytes, .bytes = rows * row_bytes, .written = written
-        };
-}
-
-/* The shader's row 0 is row push.rest[6] of what is bound: rows of odd numbers may begin within a word. */
+/* The shader's row 0 is row push.rest[6] of what is bound: an odd row may begin within a word. */
 static void bind_weight(struct vk_dispatch *d, const struct vk_dense *p, uint32_t row, uint32_t rows)
 {
         const struct vk_operand *w = p->weight;
+        uint32_t before = vk_operand_row_bytes(w) % 4 && !w->value->packed ? row % 2 : 0;
 
-        d->push.rest[6] = w->value->packed ? row : row % 2;
-        if (w->value->packed) { /* its scales stand behind all rows */
-                d->push.rest[7] = (uint32_t)(vk_packed_scales(w->dtype, w->rows, w->columns) / 4);
-                d->bind[2] = (struct vk_binding){ .value = w->value };
-        } else {
-                d->bind[2] = rows_of(
-                                w->value, vk_operand_row_bytes(w), row - row % 2, rows + row % 2, false);
-        }
+        d->push.rest[6] = before;
+        d->bind[2] = w->value->packed ? vk_ternary_rows(w->value, row, rows)
+                                      : vk_bind_rows(w->value, vk_operand_row_bytes(w), row - before,
+                                                        rows + before, false);
+        d->bind[4] = vk_ternary_scales(w->value, row, rows);
+}
+
+/* Shaders of cooperative matrices find the scales of blocks in the binding that has all rows. */
+static void bind_weight_whole(struct vk_dispatch *d, const struct vk_dense *p, uint32_t row)
+{
+        const struct vk_operand *w = p->weight;
+
+        if (!w->value->packed || !w->value->block_scales)
+                return;
+        d->push.rest[6] = row;
+        d->push.rest[7] = (uint32_t)(vk_packed_scales(w->dtype, w->rows, w->columns) / 4);
+        d->bind[2] = (struct vk_binding){ .value = w->value };
 }
 
 static struct vk_dispatch dispatch_of(const struct vk_call *call, const struct piece *piece)
@@ -77,7 +90,7 @@ static struct vk_dispatch dispatch_of(const struct vk_call *call, const struct p
                                 .rows = call->rows,
                                 .row0 = p->row + piece->row,
                                 .flags = p->flags },
-                .n_bind = 4,
+                .n_bind = 5,
                 .cost = (uint64_t)piece->m * piece->n * piece->k + 1,
         };
         const uint32_t n[8] = { piece->rows, piece->n, piece->k, p->y_columns, p->x_columns,
@@ -89,11 +102,11 @@ static struct vk_dispatch dispatch_of(const struct vk_call *call, const struct p
                 d.push.flags |= QVF_ACCUMULATE;
         d.push.f[0] = p->factor;
         d.push.f[1] = p->weight->value->scale;
-        d.bind[0] = rows_of(p->y, 4ull * p->y_columns, p->y_row + piece->row, piece->rows, true);
-        d.bind[1] = rows_of(p->x, 4ull * p->x_columns, p->x_row + piece->row, piece->rows, false);
+        d.bind[0] = vk_bind_rows(p->y, 4ull * p->y_columns, p->y_row + piece->row, piece->rows, true);
+        d.bind[1] = vk_bind_rows(p->x, 4ull * p->x_columns, p->x_row + piece->row, piece->rows, false);
         bind_weight(&d, p, p->word + piece->word, piece->words);
         if (p->s)
-                d.bind[3] = rows_of(p->s, 4ull * p->s->columns, p->row + piece->row, piece->rows, false);
+                d.bind[3] = vk_bind_rows(p->s, 4ull * p->s->columns, p->row + piece->row, piece->rows, false);
         d.constant[0] = weight_dtype(p->weight);
         return d;
 }
@@ -181,9 +194,11 @@ static void emit_matrix(struct vk_build *build, const struct vk_call *call, cons
 {
         const struct vk_dense *p = piece->product;
         struct vk_dispatch d = dispatch_of(call, piece);
-        uint32_t parts = p->y_columns == piece->n ? matrix_parts(piece) : 1;
+        bool whole = p->y_columns == piece->n && d.bind[0].offset % call->limits->alignment == 0;
+        uint32_t parts = whole ? matrix_parts(piece) : 1;
         uint64_t bytes = 4ull * piece->m * piece->n * parts;
 
+        bind_weight_whole(&d, p, p->word + piece->word);
         d.shader = p->transposed ? VK_SHADER_MATMUL_BACKWARD_MATRIX : VK_SHADER_MATMUL_MATRIX;
         d.constant[1] = p->weight->dtype == QVF_F16 && p->weight->columns % 8 == 0 &&
                         p->weight->value->offset % 16 == 0;
@@ -205,6 +220,12 @@ static void emit_matrix(struct vk_build *build, const struct vk_call *call, cons
 
 bool vk_dense_matrix(const struct vk_call *call, const struct vk_dense *p)
 {
+        const struct qvf_value *w = p->weight->value;
+
+        if (rows_in(call->limits, weight_row_bytes(p->weight)) < 16 ||
+                        (w->packed && w->block_scales &&
+                                        vk_packed_bytes(w) > call->limits->range - call->limits->alignment))
+                return false;
         return p->coarse && call->features->matrix_float16 && call->features->subgroup &&
                call->features->subgroup_size == 32 && !p->s && p->rows >= MATRIX_ROWS_LEAST &&
                p->words >= MATRIX_WORDS && p->weight->columns >= MATRIX_LEAST &&
@@ -326,10 +347,11 @@ void vk_dense_emit(struct vk_build *build, const struct vk_call *call, const str
 {
         const struct vk_limits *limits = call->limits;
         uint32_t widest = product->y_columns > product->x_columns ? product->y_columns : product->x_columns;
-        uint32_t rows_most = at_least_16((limits->range - limits->alignment) / (4ull * widest));
-        uint32_t words_most = at_least_16(
-                        (limits->range - limits->alignment) / vk_operand_row_bytes(product->weight));
+        uint32_t rows_most = rows_in(limits, 4ull * widest);
+        uint32_t words_most = rows_in(limits, weight_row_bytes(product->weight));
 
+        if (product->word % 2 && words_most > 1 && words_most < product->words)
+                words_most--; /* bind_weight() may want the row before */
         if (rows_most > limits->groups[1])
                 rows_most = limits->groups[1];
         if (words_most > limits->groups[0])

@@ -13,18 +13,6 @@ void vk_groups(struct vk_dispatch *dispatch, uint32_t groups)
         dispatch->groups[0] = dispatch->groups[1] ? vk_div_up(groups, dispatch->groups[1]) : 1;
 }
 
-/* Rows of a piece: no bound piece of any operand may be above the range, or start where it can't. */
-static uint32_t rows_of_piece(const struct vk_call *call, uint32_t by_rows)
-{
-        uint32_t rows = call->rows;
-
-        for (uint32_t i = 0; i < QVF_OP_OPERANDS; i++)
-                if (by_rows >> i & 1 && call->operand[i].value)
-                        rows = (uint32_t)qvf_min_u64(rows, vk_rows_in_range(call, &call->operand[i]));
-        /* A start at a multiple of 64 rows is aligned well enough for any row of words. */
-        return rows < call->rows && rows >= 64 ? rows / 64 * 64 : rows;
-}
-
 static void bind_piece(const struct vk_call *call, struct vk_dispatch *dispatch, uint32_t by_rows,
                 uint32_t row, uint32_t rows)
 {
@@ -41,7 +29,7 @@ static void bind_piece(const struct vk_call *call, struct vk_dispatch *dispatch,
 void vk_emit_elements(struct vk_build *build, const struct vk_call *call, struct vk_dispatch *dispatch,
                 uint32_t by_rows)
 {
-        uint32_t step = rows_of_piece(call, by_rows);
+        uint32_t step = vk_rows_of_piece(call, by_rows, call->rows, 1, UINT32_MAX);
 
         dispatch->constant[0] = INVOCATIONS;
         if (dispatch->n_constants == 0)
@@ -61,7 +49,7 @@ void vk_emit_elements(struct vk_build *build, const struct vk_call *call, struct
 void vk_emit_rows(struct vk_build *build, const struct vk_call *call, struct vk_dispatch *dispatch,
                 uint32_t by_rows)
 {
-        uint32_t step = rows_of_piece(call, by_rows);
+        uint32_t step = vk_rows_of_piece(call, by_rows, call->rows, 1, UINT32_MAX);
 
         dispatch->constant[0] = INVOCATIONS;
         if (dispatch->n_constants == 0)

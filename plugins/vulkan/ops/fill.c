@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "common/checked.h"
+#include "plugins/vulkan/ops/elements.h"
 #include "plugins/vulkan/ops/ops.h"
 
 #define INVOCATIONS 256u
 #define NUMBERS_EACH 4u
+#define NUMBERS_MOST (1u << 30) /* of a dispatch */
 
+/* As one flat run of numbers: a row may be larger than a binding. */
 void vk_op_fill(struct vk_build *build, const struct vk_call *call)
 {
-        uint32_t columns = call->operand[0].columns, step = vk_rows_in_range(call, &call->operand[0]);
+        uint64_t count = (uint64_t)call->operand[0].rows * call->operand[0].columns;
+        uint64_t most = (call->limits->range - call->limits->alignment) / sizeof(float);
+        uint32_t step = (uint32_t)qvf_min_u64(most, NUMBERS_MOST);
 
-        for (uint32_t row = 0; row < call->operand[0].rows; row += step) {
-                uint32_t rows = call->operand[0].rows - row < step ? call->operand[0].rows - row : step;
+        for (uint64_t at = 0; at < count; at += step) {
                 struct vk_dispatch d = vk_dispatch(call, VK_SHADER_FILL);
 
                 d.constant[0] = INVOCATIONS;
                 d.n_constants = 1;
-                d.bind[0].offset = row * vk_operand_row_bytes(&call->operand[0]);
-                d.bind[0].bytes = rows * vk_operand_row_bytes(&call->operand[0]);
-                d.push.n[0] = rows * columns;
-                d.groups[0] = vk_div_up(rows * columns, INVOCATIONS * NUMBERS_EACH);
-                d.groups[1] = vk_div_up(d.groups[0], 32768);
-                d.groups[0] = vk_div_up(d.groups[0], d.groups[1]);
+                d.push.n[0] = (uint32_t)qvf_min_u64(step, count - at);
+                d.bind[0].offset = at * sizeof(float);
+                d.bind[0].bytes = d.push.n[0] * sizeof(float);
+                vk_groups(&d, vk_div_up(d.push.n[0], INVOCATIONS * NUMBERS_EACH));
                 d.cost = d.push.n[0];
                 vk_emit(build, &d);
         }

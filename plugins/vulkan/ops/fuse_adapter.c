@@ -16,7 +16,7 @@ static bool adds_to(const struct vk_call *product, const struct vk_call *adapter
                w->dtype == QVF_F32 && !w->value->packed && wide == y->columns && wide % 4 == 0 &&
                rank == t->columns && rank % 4 == 0 && rank <= RANK_MOST && w->value->offset % 16 == 0 &&
                t->value->offset % 16 == 0 && !vk_overlap(y, t) && !vk_overlap(y, w) &&
-               vk_rows_in_range(adapter, w) >= w->rows;
+               vk_in_range(adapter, w);
 }
 
 uint32_t vk_fuse_adapter(struct vk_build *build, const struct vk_call *calls, uint32_t count)

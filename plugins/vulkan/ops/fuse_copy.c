@@ -13,8 +13,7 @@ static bool is_wide(const struct vk_call *call)
 
         return call->op->kind == QVF_OP_COPY && x->columns % 8 == 0 &&
                x->value->offset % call->limits->alignment == 0 &&
-               y->value->offset % call->limits->alignment == 0 && vk_rows_in_range(call, x) >= x->rows &&
-               vk_rows_in_range(call, y) >= y->rows &&
+               y->value->offset % call->limits->alignment == 0 && vk_in_range(call, x) && vk_in_range(call, y) &&
                ((y->dtype == QVF_F16 && x->dtype == QVF_F32) ||
                                (y->dtype == QVF_F32 && x->dtype == QVF_F16));
 }

@@ -42,8 +42,9 @@ bool vk_is_rope_and_store(const struct vk_call *c)
 
 static bool in_range(const struct vk_call *c)
 {
-        return c[Q].rows <= MOST_ROWS && vk_rows_in_range(&c[Q], &c[Q].operand[0]) >= c[Q].rows &&
-               vk_rows_in_range(&c[Q], &c[STORE_K].operand[0]) >= c[STORE_K].operand[0].rows;
+        return c[Q].rows <= MOST_ROWS && vk_in_range(&c[Q], &c[Q].operand[0]) &&
+               vk_in_range(&c[K], &c[K].operand[0]) && vk_in_range(&c[STORE_V], &c[STORE_V].operand[1]) &&
+               vk_in_range(&c[STORE_K], &c[STORE_K].operand[0]);
 }
 
 uint32_t vk_fuse_rope(struct vk_build *build, const struct vk_call *c, uint32_t count)

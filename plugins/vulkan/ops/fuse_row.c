@@ -130,11 +130,13 @@ static bool fits(struct chain *chain, const struct vk_call *call)
         if (chain->quantize)
                 widest = chain->quantize->operand[0].columns / 4;
         for (uint32_t i = 0; i < n_reads; i++)
-                if (reads[i]->value->offset % 16 != 0)
+                if (reads[i]->value->offset % 16 != 0 || !vk_in_range(call, reads[i]))
                         return false;
-        return chain->x->columns % 4 == 0 &&
-               vk_row_shape(call, fours, widest, &chain->invocations, &chain->pieces) &&
-               vk_rows_in_range(call, chain->x) >= call->rows;
+        for (uint32_t i = 0; i < n_writes; i++)
+                if (!vk_in_range(call, writes[i]))
+                        return false;
+        return chain->x->columns % 4 == 0 && vk_in_range(call, chain->x) &&
+               vk_row_shape(call, fours, widest, &chain->invocations, &chain->pieces);
 }
 
 static struct vk_binding bind(const struct vk_operand *operand, bool written)

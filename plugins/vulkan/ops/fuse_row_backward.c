@@ -32,7 +32,7 @@ static bool fits(const struct vk_call *call, uint32_t *ret_invocations, uint32_t
 
         return columns % 4 == 0 && call->operand[W].value->offset % 16 == 0 &&
                vk_row_shape(call, columns / 4, columns / 4, ret_invocations, ret_pieces) &&
-               vk_rows_in_range(call, &call->operand[DX]) >= call->rows;
+               vk_in_range(call, &call->operand[DX]);
 }
 
 uint32_t vk_fuse_row_backward(struct vk_build *build, const struct vk_call *calls, uint32_t count)

@@ -67,6 +67,8 @@ static void emit_rows(
 
         if (most > call->limits->groups[0])
                 most = call->limits->groups[0];
+        if (most == 0)
+                most = 1; /* which is refused with words */
         for (uint32_t row = 0; row < part->rows; row += (uint32_t)most) {
                 uint32_t rows = part->rows - row < most ? part->rows - row : (uint32_t)most;
                 struct vk_dispatch d = vk_dispatch(call, VK_SHADER_HEAD_LOSS);
@@ -76,16 +78,11 @@ static void emit_rows(
                 for (unsigned i = 0; i < 6; i++)
                         d.push.n[i] = n[i];
                 d.push.row0 = part->row + row;
-                d.bind[0] = (struct vk_binding){ .value = part->logits,
-                        .offset = row * row_bytes,
-                        .bytes = rows * row_bytes,
-                        .written = true };
-                d.bind[1] = (struct vk_binding){
-                        .value = part->states, .bytes = (uint64_t)call->rows * STATE_BYTES, .written = true
-                };
-                d.bind[2] = (struct vk_binding){ .value = call->operand[LOSS].value, .written = true };
-                d.bind[3] = (struct vk_binding){ .value = call->operand[BEST].value, .written = true };
-                d.bind[4] = (struct vk_binding){ .value = call->operand[TARGET].value };
+                d.bind[0] = vk_bind_rows(part->logits, row_bytes, row, rows, true);
+                d.bind[1] = vk_bind_rows(part->states, STATE_BYTES, part->row + row, rows, true);
+                d.bind[2] = vk_bind_rows(call->operand[LOSS].value, 4, part->row + row, rows, true);
+                d.bind[3] = vk_bind_rows(call->operand[BEST].value, 4, part->row + row, rows, true);
+                d.bind[4] = vk_bind_rows(call->operand[TARGET].value, 4, part->row + row, rows, false);
                 d.n_bind = 5;
                 d.groups[0] = rows;
                 d.cost = (uint64_t)rows * part->words * 4;

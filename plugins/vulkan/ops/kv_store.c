@@ -17,9 +17,15 @@ static uint32_t pieces_of_row(const struct vk_operand *cache)
 
 static void emit_rows(struct vk_build *build, const struct vk_call *call, struct vk_dispatch *d)
 {
-        for (uint32_t row = 0; row < call->rows; row += ROWS_OF_DISPATCH) {
-                uint32_t rows = (uint32_t)qvf_min_u64(ROWS_OF_DISPATCH, call->rows - row);
+        uint32_t step = vk_rows_of_piece(call, 1 << 1 | 1 << 2 | 1 << 3, call->rows, 1, ROWS_OF_DISPATCH);
 
+        for (uint32_t row = 0; row < call->rows; row += step) {
+                uint32_t rows = (uint32_t)qvf_min_u64(step, call->rows - row);
+
+                for (uint32_t i = 1; i <= 3; i++) {
+                        d->bind[i].offset = row * vk_operand_row_bytes(&call->operand[i]);
+                        d->bind[i].bytes = rows * vk_operand_row_bytes(&call->operand[i]);
+                }
                 d->push.row0 = row;
                 d->groups[0] = vk_div_up(pieces_of_row(&call->operand[0]), INVOCATIONS);
                 d->groups[1] = rows;
@@ -31,9 +37,8 @@ static void emit_rows(struct vk_build *build, const struct vk_call *call, struct
 void vk_op_kv_store(struct vk_build *build, const struct vk_call *call)
 {
         const struct vk_operand *cache = &call->operand[0], *table = &call->operand[4];
-        uint32_t step = vk_rows_in_range(call, cache);
+        uint32_t step = vk_rows_of_piece(call, 1 << 0, cache->rows, 1, UINT32_MAX);
 
-        step = step < cache->rows && step >= 256 ? step / 256 * 256 : step;
         for (uint32_t cell = 0; cell < cache->rows; cell += step) {
                 struct vk_dispatch d = vk_dispatch(call, VK_SHADER_KV_STORE);
                 uint32_t cells = (uint32_t)qvf_min_u64(step, cache->rows - cell);

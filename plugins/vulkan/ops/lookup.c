@@ -3,18 +3,23 @@
 #include "common/checked.h"
 #include "plugins/vulkan/ops/elements.h"
 #include "plugins/vulkan/ops/ops.h"
-#include "plugins/vulkan/pack.h"
+#include "plugins/vulkan/ops/ternary.h"
 
 static void emit(struct vk_build *build, const struct vk_call *call, struct vk_dispatch *d, uint32_t table,
                 uint32_t by_rows)
 {
         const struct vk_operand *o = &call->operand[table];
-        uint32_t step = o->value->packed ? o->rows : vk_rows_in_range(call, o);
+        uint32_t step = o->value->packed ? vk_ternary_rows_in_range(call, o->value)
+                                         : vk_rows_of_piece(call, 1u << table, o->rows, 1, UINT32_MAX);
 
         for (uint32_t row = 0; row < o->rows; row += step) {
                 uint32_t rows = (uint32_t)qvf_min_u64(step, o->rows - row);
 
-                if (step < o->rows) {
+                if (o->value->packed) {
+                        d->bind[table] = vk_ternary_rows(o->value, row, rows);
+                        d->bind[table + 1] = vk_ternary_scales(o->value, row, rows);
+                        d->n_bind = table + 2;
+                } else if (step < o->rows) {
                         d->bind[table].offset = row * vk_operand_row_bytes(o);
                         d->bind[table].bytes = rows * vk_operand_row_bytes(o);
                 }
@@ -49,8 +54,6 @@ void vk_op_embed(struct vk_build *build, const struct vk_call *call)
 
         d.constant[1] = table->dtype | (table->value->block_scales ? 4096u : 0) |
                         (table->value->packed ? 8192u : 0); /* as dense_weight.glsl counts */
-        if (table->value->packed)
-                d.push.rest[7] = (uint32_t)(vk_packed_scales(table->dtype, table->rows, table->columns) / 4);
         d.n_constants = 2;
         d.push.n[0] = call->operand[0].columns;
         d.push.n[5] = call->operand[2].columns;

@@ -46,7 +46,8 @@ static struct shape shape_of(const struct vk_call *call)
         s.parts = call->rows <= FEW_ROWS || s.many ? 1 : vk_div_up(call->rows, ROWS_OF_A_PART);
         if (s.parts > PARTS_MOST)
                 s.parts = PARTS_MOST;
-        if (4ull * s.wide * s.narrow * s.parts > PARTS_BYTES)
+        if (4ull * s.wide * s.narrow * s.parts >
+                        qvf_min_u64(PARTS_BYTES, call->limits->range - call->limits->alignment))
                 s.parts = 1;
         return s;
 }
@@ -68,22 +69,76 @@ static void emit_combine(struct vk_build *build, const struct vk_call *call, con
         vk_emit_later(build, &d);
 }
 
-static void emit_plain(struct vk_build *build, const struct vk_call *call, const struct shape *shape)
+static struct vk_dispatch plain_dispatch(const struct vk_call *call, const struct shape *shape)
 {
         struct vk_dispatch d = vk_dispatch(call, VK_SHADER_MATMUL_WEIGHT_BACKWARD);
         const struct vk_operand *o = call->operand;
         const uint32_t n[] = { shape->wide, shape->narrow, shape->x_wide ? 1 : o[DW].columns,
-                shape->x_wide ? o[DW].columns : 1, 0, shape->parts };
+                shape->x_wide ? o[DW].columns : 1, shape->wide, shape->parts, call->rows, shape->narrow };
         const uint32_t constants[] = { COLUMNS, SLICES, COLUMNS * SLICES, NARROW };
-        uint64_t bytes = 4ull * shape->wide * shape->narrow * shape->parts;
 
-        for (unsigned i = 0; i < 6; i++)
+        for (unsigned i = 0; i < 8; i++)
                 d.push.n[i] = n[i];
         for (unsigned i = 0; i < 4; i++)
                 d.constant[i] = constants[i];
         d.n_constants = 4;
         d.bind[1].value = o[shape->x_wide ? X : DY].value;
         d.bind[2].value = o[shape->x_wide ? DY : X].value;
+        return d;
+}
+
+/* `count` rows of dW from `first` on, and some rows of dy and x: a piece of what bindings are too small for. */
+static void emit_piece(struct vk_build *build, const struct vk_call *call, const struct shape *shape,
+                uint32_t first, uint32_t count, uint32_t row, uint32_t rows)
+{
+        struct vk_dispatch d = plain_dispatch(call, shape);
+        const struct vk_operand *o = call->operand;
+
+        d.push.n[shape->x_wide ? 7 : 4] = count;
+        d.push.n[6] = rows;
+        d.push.row0 = row;
+        if (row > 0)
+                d.push.flags |= QVF_ACCUMULATE;
+        d.bind[0].offset = first * vk_operand_row_bytes(&o[DW]);
+        d.bind[0].bytes = count * vk_operand_row_bytes(&o[DW]);
+        for (int i = 1; i <= 2; i++) {
+                bool is_x = (i == 1) == shape->x_wide;
+                uint64_t row_bytes = vk_operand_row_bytes(&o[is_x ? X : DY]), skipped = is_x ? 0 : 4ull * first;
+
+                d.bind[i].offset = row * row_bytes + skipped;
+                d.bind[i].bytes = rows * row_bytes - skipped;
+        }
+        d.groups[0] = vk_div_up(d.push.n[4], COLUMNS);
+        d.groups[1] = vk_div_up(d.push.n[7], NARROW);
+        d.cost = (uint64_t)rows * d.push.n[4] * d.push.n[7];
+        vk_emit(build, &d);
+}
+
+static bool in_range(const struct vk_call *call)
+{
+        return vk_in_range(call, &call->operand[DW]) && vk_in_range(call, &call->operand[DY]) &&
+               vk_in_range(call, &call->operand[X]);
+}
+
+static void emit_cut(struct vk_build *build, const struct vk_call *call)
+{
+        struct shape shape = shape_of(call);
+        const struct vk_operand *o = call->operand;
+        uint32_t rows = (uint32_t)qvf_min_u64(vk_rows_in_range(call, &o[DY]), vk_rows_in_range(call, &o[X]));
+        uint32_t step = vk_rows_in_range(call, &o[DW]);
+
+        shape.parts = 1;
+        for (uint32_t first = 0; first < o[DW].rows; first += step)
+                for (uint32_t row = 0; row < call->rows; row += rows)
+                        emit_piece(build, call, &shape, first, (uint32_t)qvf_min_u64(step, o[DW].rows - first), row,
+                                        (uint32_t)qvf_min_u64(rows, call->rows - row));
+}
+
+static void emit_plain(struct vk_build *build, const struct vk_call *call, const struct shape *shape)
+{
+        struct vk_dispatch d = plain_dispatch(call, shape);
+        uint64_t bytes = 4ull * shape->wide * shape->narrow * shape->parts;
+
         if (shape->parts > 1)
                 d.bind[0] = (struct vk_binding){
                         .value = vk_scratch(build, 0, bytes), .bytes = bytes, .written = true
@@ -118,7 +173,7 @@ static bool goes_along(const struct vk_call *calls, uint32_t at, const struct sh
 {
         const struct vk_call *call = &calls[at];
 
-        if (!shape->vectors || shape->parts > 1 || call->op->rows != calls->op->rows ||
+        if (!shape->vectors || shape->parts > 1 || !in_range(call) || call->op->rows != calls->op->rows ||
                         call->rows != calls->rows || call->op->flags != calls->op->flags)
                 return false;
         for (uint32_t i = 0; i < at; i++)
@@ -138,6 +193,10 @@ uint32_t vk_fuse_weights(struct vk_build *build, const struct vk_call *calls, ui
 
         if (calls->op->kind != QVF_OP_MATMUL_WEIGHT_BACKWARD)
                 return 0;
+        if (!in_range(calls)) {
+                emit_cut(build, calls);
+                return 1;
+        }
         shape = shape_of(calls);
         if (!shape.vectors) {
                 emit_plain(build, calls, &shape);

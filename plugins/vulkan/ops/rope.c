@@ -11,11 +11,9 @@
 void vk_op_rope(struct vk_build *build, const struct vk_call *call)
 {
         uint32_t head_size = (uint32_t)call->op->i[0], columns = call->operand[0].columns;
-        uint32_t step = (uint32_t)qvf_min_u64(vk_rows_in_range(call, &call->operand[0]), ROWS_OF_DISPATCH);
-
+        uint32_t step = vk_rows_of_piece(call, 1 << 0 | 1 << 1 | 1 << 2, call->rows, 1, ROWS_OF_DISPATCH);
         uint32_t heads_each = call->rows < MANY_ROWS ? 1 : HEADS_MOST;
 
-        step = step >= 64 ? step / 64 * 64 : step;
         for (uint32_t row = 0; row < call->rows; row += step) {
                 struct vk_dispatch d = vk_dispatch(call, VK_SHADER_ROPE);
                 uint32_t rows = (uint32_t)qvf_min_u64(step, call->rows - row);

@@ -79,8 +79,8 @@ void store_codes(uint block, uint i, bool inside, float m_i, float v_i)
                 v[at] = v[at] & keep | (codes_v[i] | codes_v[i + 1] << 8 | codes_v[i + 2] << 16 | codes_v[i + 3] << 24) & ~keep;
         }
         if (i == 0) {
-                m_scale[block] = m_most;
-                v_scale[block] = v_most;
+                m_scale[push.rest[5] + block] = m_most;
+                v_scale[push.rest[6] + block] = v_most;
         }
 }
 
@@ -103,8 +103,8 @@ void main()
                         if (bytes != 0) {
                                 float a = code_of(m[at / 4], at) / 127.0, b = float(v[at / 4] >> (at & 3u) * 8 & 255u) / 255.0;
 
-                                m_i = a * abs(a) * m_scale[block];
-                                v_i = b * b * b * b * v_scale[block];
+                                m_i = a * abs(a) * m_scale[push.rest[5] + block];
+                                v_i = b * b * b * b * v_scale[push.rest[6] + block];
                         } else {
                                 m_i = uintBitsToFloat(m[at]);
                                 v_i = uintBitsToFloat(v[at]);

@@ -1,6 +1,6 @@
 #version 450
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The spans of attention.comp become y, in their order: n[0] heads, n[1] spans. */
+/* The spans of attention.comp become y, in their order: n[0] heads, n[1] spans. What is bound begins at row push.row0. */
 #extension GL_GOOGLE_include_directive : require
 #include "qvf.glsl"
 #include "math.glsl"
@@ -23,7 +23,7 @@ void main()
 {
         uint head = gl_WorkGroupID.x, row = gl_WorkGroupID.y, at = (row * push.n[0] + head) * push.n[1] * (SIZE + 2u);
 
-        if (row >= qvf_rows())
+        if (push.row0 + row >= qvf_rows())
                 return;
         for (uint d = gl_LocalInvocationIndex; d < SIZE; d += 64u) {
                 float top = SCORE_NONE, total = 0.0, sum = 0.0;

@@ -1,6 +1,7 @@
 #version 450
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Of row r and head h: dy[r] · y[r] and the largest |dy[r]| over its columns. n: 0 columns, 1 heads. */
+/* Of row r and head h: dy[r] · y[r] and the largest |dy[r]| over its columns. n: 0 columns, 1 heads, 2 rows, which are
+ * bound from push.row0 on. */
 #include "qvf.glsl"
 
 layout(local_size_x = 64) in;
@@ -17,7 +18,7 @@ void main()
 {
         uint t = gl_LocalInvocationIndex, pair = qvf_group() * 8 + t / 8, heads = push.n[1];
         uint at = pair / heads * push.n[0] + pair % heads * SIZE;
-        bool within = pair / heads < qvf_rows();
+        bool within = pair / heads < push.n[2] && push.row0 + pair / heads < qvf_rows();
         vec2 found = vec2(0.0);
 
         for (uint d = t % 8; d < SIZE && within; d += 8)

@@ -11,7 +11,7 @@ uint last_row(uint key0)
         if (gl_LocalInvocationIndex == 0)
                 bound = int(key0);
         barrier();
-        for (uint r = key0 + gl_LocalInvocationIndex; r < rows; r += 256)
+        for (uint r = key0 + gl_LocalInvocationIndex; r < row_end(); r += 256)
                 if (first[r] < int(key0 + TILE_A))
                         atomicMax(bound, int(r));
         barrier();
@@ -38,27 +38,27 @@ void add_rows(uint key0, uint row0)
 
 void main()
 {
-        uint key0 = gl_WorkGroupID.x * TILE_A, group = push.n[0] / push.n[1], last;
+        uint key0 = key_begin() + gl_WorkGroupID.x * TILE_A, group = push.n[0] / push.n[1], last;
 
         rows = qvf_rows();
         key_head = gl_WorkGroupID.y;
-        if (key0 >= rows)
+        if (key0 >= key_end())
                 return;
         [[unroll]] for (uint i = 0; i < 4 * TILE_COLUMNS; i++)
                 key_sums[i] = value_sums[i] = 0.0;
         last = last_row(key0);
         for (head = key_head * group; head < (key_head + 1) * group; head++)
-                for (uint row0 = key0; row0 <= last; row0 += TILE_B)
+                for (uint row0 = max(key0, row_begin()); row0 < row_end() && row0 <= last; row0 += TILE_B)
                         add_rows(key0, row0);
         for (uint i = 0; i < 4; i++) {
                 uint j = key0 + tile_m() + 16 * i;
 
                 [[unroll]] for (uint c = 0; c < TILE_COLUMNS; c++)
-                        if (j < rows && tile_n() + 16 * c < SIZE) {
-                                uint at = j * push.n[1] + key_head * SIZE + tile_n() + 16 * c;
+                        if (j < key_end() && tile_n() + 16 * c < SIZE) {
+                                uint at = (j - key_begin()) * push.n[1] + key_head * SIZE + tile_n() + 16 * c;
 
-                                out_1[at] = push.f[0] * key_sums[i * TILE_COLUMNS + c];
-                                out_2[at] = value_sums[i * TILE_COLUMNS + c];
+                                out_1[at] = with_others(out_1[at], push.f[0] * key_sums[i * TILE_COLUMNS + c]);
+                                out_2[at] = with_others(out_2[at], value_sums[i * TILE_COLUMNS + c]);
                         }
         }
 }

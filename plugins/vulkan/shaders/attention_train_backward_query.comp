@@ -7,22 +7,22 @@ float sums[4 * TILE_COLUMNS];
 
 void main()
 {
-        uint row0 = gl_WorkGroupID.x * TILE_A;
+        uint row0 = row_begin() + gl_WorkGroupID.x * TILE_A;
 
         rows = qvf_rows();
         head = gl_WorkGroupID.y;
         key_head = head / (push.n[0] / push.n[1]);
-        if (row0 >= rows)
+        if (row0 >= row_end())
                 return;
         if (gl_LocalInvocationIndex == 0)
                 bound = int(row0);
         barrier();
-        if (gl_LocalInvocationIndex < TILE_A && row0 + gl_LocalInvocationIndex < rows)
+        if (gl_LocalInvocationIndex < TILE_A && row0 + gl_LocalInvocationIndex < row_end())
                 atomicMin(bound, max(first[row0 + gl_LocalInvocationIndex], 0));
         [[unroll]] for (uint i = 0; i < 4 * TILE_COLUMNS; i++)
                 sums[i] = 0.0;
         barrier();
-        for (uint j0 = uint(bound) / TILE_B * TILE_B; j0 < min(row0 + TILE_A, rows); j0 += TILE_B) {
+        for (uint j0 = max(uint(bound) / TILE_B * TILE_B, key_begin()); j0 < min(row0 + TILE_A, key_end()); j0 += TILE_B) {
                 float scores[8], along_v[8];
 
                 tile_product(Q, K, row0, j0, scores);
@@ -37,8 +37,10 @@ void main()
                 uint r = row0 + tile_m() + 16 * i;
 
                 [[unroll]] for (uint c = 0; c < TILE_COLUMNS; c++)
-                        if (r < rows && tile_n() + 16 * c < SIZE)
-                                out_1[r * push.n[0] + head * SIZE + tile_n() + 16 * c] =
-                                                push.f[0] * sums[i * TILE_COLUMNS + c];
+                        if (r < row_end() && tile_n() + 16 * c < SIZE) {
+                                uint at = (r - row_begin()) * push.n[0] + head * SIZE + tile_n() + 16 * c;
+
+                                out_1[at] = with_others(out_1[at], push.f[0] * sums[i * TILE_COLUMNS + c]);
+                        }
         }
 }

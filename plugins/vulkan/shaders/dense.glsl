@@ -28,6 +28,15 @@ layout(set = 0, binding = 4, std430) readonly buffer dense_s
 
 #define QVF_WEIGHT_WORDS w
 #define QVF_WEIGHT_BASE push.rest[2]
+#ifdef SCALES_BEHIND /* the rows of W, in the same binding, from word push.rest[7] on */
+#define QVF_WEIGHT_SCALE(block) uintBitsToFloat(QVF_WEIGHT_WORDS[QVF_WEIGHT_BASE + push.rest[7] + block])
+#else
+layout(set = 0, binding = 5, std430) readonly buffer dense_scales
+{
+        float block_scales[];
+};
+#define QVF_WEIGHT_SCALE(block) block_scales[push.rest[4] + (block)]
+#endif
 #include "dense_weight.glsl"
 
 layout(constant_id = 0) const uint DTYPE = 0;

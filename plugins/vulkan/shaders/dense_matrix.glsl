@@ -10,6 +10,7 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_EXT_control_flow_attributes : require
 
+#define SCALES_BEHIND
 #include "dense.glsl"
 
 layout(local_size_x = 256) in;

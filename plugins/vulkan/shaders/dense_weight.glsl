@@ -100,7 +100,7 @@ float weight_ternary(uint dtype, uint row, uint column, uint columns, float scal
         return scale * float(first ? weight_tq1_0(at, i) : weight_tq2_0(at, i));
 }
 
-/* As pack.h says. push.rest[7]: where the block scales stand. */
+/* As pack.h says; QVF_WEIGHT_SCALE(block) is the scale of a block of 256 columns. */
 float weight_packed(uint dtype, uint row, uint column, uint columns, float scale)
 {
         bool first = (dtype & 0xffu) == DTYPE_TQ1_0;
@@ -111,7 +111,7 @@ float weight_packed(uint dtype, uint row, uint column, uint columns, float scale
         word = QVF_WEIGHT_WORDS[QVF_WEIGHT_BASE + row * words + column / each] >> (i % 4 * 8);
         code = first ? weight_digit(word & 255u, i / 4) : int(word >> (i / 4 * 2) & 3u) - 1;
         if ((dtype & DTYPE_BLOCK_SCALES) != 0)
-                scale *= uintBitsToFloat(QVF_WEIGHT_WORDS[QVF_WEIGHT_BASE + push.rest[7] + row * (columns / 256) + column / 256]);
+                scale *= QVF_WEIGHT_SCALE(row * (columns / 256) + column / 256);
         return scale * float(code);
 }
 

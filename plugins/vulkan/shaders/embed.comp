@@ -8,9 +8,11 @@ layout(constant_id = 1) const uint dtype = 0;
 layout(set = 0, binding = 1, std430) writeonly buffer result { float y[]; };
 layout(set = 0, binding = 2, std430) readonly buffer index_ { int ids[]; };
 layout(set = 0, binding = 3, std430) readonly buffer table_ { uint table[]; };
+layout(set = 0, binding = 4, std430) readonly buffer scales_ { float block_scales[]; };
 
 #define QVF_WEIGHT_WORDS table
 #define QVF_WEIGHT_BASE push.rest[2]
+#define QVF_WEIGHT_SCALE(block) block_scales[push.rest[3] + (block)]
 #include "dense_weight.glsl"
 
 /* As in gather.comp; f[3]: the table's scale. */

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A row of logits by a workgroup: takes them into the row's state (largest, Σ exp(logit - largest), the target's logit,
  * the largest's place), stores the loss, and makes dloss/dlogit of them.
+ * All that belongs to rows is bound from row push.row0 on.
  * n: 0 words of this chunk, 1 distance of two rows of logits, 2 first word, 3 what to do, 4 all words, 5 rows. */
 #extension GL_EXT_control_flow_attributes : require
 
@@ -82,9 +83,9 @@ void find(uint at)
         barrier();
 }
 
-vec4 reduce(uint at, uint row, int target)
+vec4 reduce(uint at, uint state_at, int target)
 {
-        vec4 state = push.n[2] == 0 ? vec4(-3.4e38, 0.0, 0.0, 0.0) : states[row];
+        vec4 state = push.n[2] == 0 ? vec4(-3.4e38, 0.0, 0.0, 0.0) : states[state_at];
         float most;
 
         find(at);
@@ -100,27 +101,27 @@ vec4 reduce(uint at, uint row, int target)
 
 void main()
 {
-        uint m = gl_WorkGroupID.x, row = push.row0 + m, at = push.rest[0] + m * push.n[1], rows = qvf_rows();
+        uint m = gl_WorkGroupID.x, at = push.rest[0] + m * push.n[1], state_at = push.rest[1] / 4 + m;
         int target;
         float factor;
         vec4 state;
 
-        if (row >= rows || m >= push.n[5])
+        if (push.row0 + m >= qvf_rows() || m >= push.n[5])
                 return;
-        target = targets[row];
+        target = targets[push.rest[4] + m];
         if (target < 0 || uint(target) >= push.n[4])
                 target = -1;
         if ((push.n[3] & REDUCE) != 0) {
-                state = reduce(at, row, target);
+                state = reduce(at, state_at, target);
                 if (gl_LocalInvocationIndex == 0)
-                        states[row] = state;
+                        states[state_at] = state;
         } else {
-                state = states[row];
+                state = states[state_at];
         }
         if ((push.n[3] & STORE) != 0 && gl_LocalInvocationIndex == 0) {
-                losses[row] = target < 0 ? 0.0 : state.x + log(state.y) - state.z;
+                losses[push.rest[2] + m] = target < 0 ? 0.0 : state.x + log(state.y) - state.z;
                 if ((push.n[3] & BEST) != 0)
-                        best[row] = floatBitsToInt(state.w);
+                        best[push.rest[3] + m] = floatBitsToInt(state.w);
         }
         if ((push.n[3] & DIFFERENTIATE) == 0)
                 return;

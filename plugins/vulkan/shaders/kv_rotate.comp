@@ -6,7 +6,7 @@
 #include "math.glsl"
 
 /* A workgroup turns one cell (a row of the cache), which it takes apart into shared memory piece by piece: n[0] columns,
- * n[1] head size, n[2] pairs, n[3] interleaved, n[4] blocks, n[5] heads of a piece. */
+ * n[1] head size, n[2] pairs, n[3] interleaved, n[4] blocks from block n[6] on, n[5] heads of a piece. */
 layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint dtype = 0;
 
@@ -109,9 +109,9 @@ void main()
                 return;
         block = turn[2 * row];
         positions = turn[2 * row + 1];
-        if (block < 0 || uint(block) >= push.n[4])
+        if (block < 0 || uint(block) - push.n[6] >= push.n[4])
                 return;
-        cell = uint(block) * QVF_KV_BLOCK + gl_WorkGroupID.x;
+        cell = (uint(block) - push.n[6]) * QVF_KV_BLOCK + gl_WorkGroupID.x;
         for (uint first = 0; first < push.n[0]; first += piece) {
                 uint count = min(piece, push.n[0] - first);
 

@@ -14,7 +14,7 @@ layout(set = 0, binding = 3, std430) readonly buffer position_ { int position[];
 layout(set = 0, binding = 4, std430) readonly buffer sequence_ { int sequence[]; };
 layout(set = 0, binding = 5, std430) readonly buffer table_ { int table[]; };
 
-/* n[1] cells of the cache from cell n[2] on; n[3] rows and n[4] columns of the table. */
+/* n[1] cells of the cache from cell n[2] on; n[3] rows and n[4] columns of the table. Rows are bound from row0 on. */
 uint cell_of(uint row)
 {
         int s = sequence[row], p = position[row], block;
@@ -61,10 +61,10 @@ void store_q8_0(uint cell, uint from, uint block)
 
 void main()
 {
-        uint columns = push.n[0], row = gl_WorkGroupID.y + push.row0, cell;
+        uint columns = push.n[0], row = gl_WorkGroupID.y, cell;
         uint i = gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
 
-        if (row >= qvf_rows())
+        if (row + push.row0 >= qvf_rows())
                 return;
         cell = cell_of(row);
         if (cell >= push.n[1])

@@ -3,8 +3,8 @@
 /* dW[n][c] (+)= f0 · Σ_r dy[r][n] x[r][c]. An invocation has one place of the wider of n and c and JB of the narrower, and
  * sums up over its slice of the rows; the SLICES slices of a workgroup are added in shared memory, those of several
  * workgroups (push.n[5] > 1) stand in the parts that matmul_weight_combine adds.
- * n: 0 columns of the wide matrix, 1 of the narrow one, 2 and 3 distance of two wide and two narrow places in dW,
- * 5 parts of the rows. */
+ * n: 0 columns of the wide matrix, 1 of the narrow one, 2 and 3 distance of two wide and two narrow places in dW, 4 and 7
+ * places that are wanted of a row of each, 5 parts of the rows, 6 rows, which are bound from push.row0 on. */
 #include "qvf.glsl"
 
 layout(local_size_x_id = 2) in;
@@ -32,18 +32,19 @@ void main()
 {
         uint t = gl_LocalInvocationIndex, column = t % COLUMNS, slice = t / COLUMNS;
         uint place = gl_WorkGroupID.x * COLUMNS + column, j0 = gl_WorkGroupID.y * JB;
-        uint slices = SLICES * push.n[5], rows = qvf_rows(), each = (rows + slices - 1) / slices;
+        uint slices = SLICES * push.n[5], all = qvf_rows(), rows = min(all - min(all, push.row0), push.n[6]);
+        uint each = (rows + slices - 1) / slices;
         uint begin = min((gl_WorkGroupID.z * SLICES + slice) * each, rows), end = min(begin + each, rows);
         float sum[JB];
 
         for (uint j = 0; j < JB; j++)
                 sum[j] = 0.0;
-        if (place < push.n[0])
+        if (place < push.n[4])
                 for (uint r = begin; r < end; r++) {
-                        float a = wide[r * push.n[0] + place];
+                        float a = wide[push.rest[1] + r * push.n[0] + place];
 
                         for (uint j = 0; j < JB; j++)
-                                sum[j] += a * narrow[r * push.n[1] + min(j0 + j, push.n[1] - 1)];
+                                sum[j] += a * narrow[push.rest[2] + r * push.n[1] + min(j0 + j, push.n[7] - 1)];
                 }
         for (uint j = 0; j < JB; j++)
                 part[(slice * JB + j) * COLUMNS + column] = sum[j];
@@ -57,9 +58,9 @@ void main()
                 uint j = j0 + i / COLUMNS, at;
 
                 place = gl_WorkGroupID.x * COLUMNS + i % COLUMNS;
-                if (j >= push.n[1] || place >= push.n[0])
+                if (j >= push.n[7] || place >= push.n[4])
                         continue;
-                at = place * push.n[2] + j * push.n[3];
+                at = push.rest[0] + place * push.n[2] + j * push.n[3];
                 if (push.n[5] > 1)
                         dw[gl_WorkGroupID.z * (push.n[0] * push.n[1]) + at] = part[i];
                 else
