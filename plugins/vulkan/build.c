@@ -40,8 +40,8 @@ bool vk_in_range(const struct vk_call *call, const struct vk_operand *operand)
         return !operand->value || vk_rows_in_range(call, operand) >= operand->rows;
 }
 
-uint32_t vk_rows_of_piece(
-                const struct vk_call *call, uint32_t operands, uint32_t rows, uint32_t together, uint64_t most)
+uint32_t vk_rows_of_piece(const struct vk_call *call, uint32_t operands, uint32_t rows, uint32_t together,
+                uint64_t most)
 {
         uint64_t unit = together;
 

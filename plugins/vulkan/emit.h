@@ -106,8 +106,8 @@ bool vk_in_range(const struct vk_call *call, const struct vk_operand *operand);
 /* How many of `rows` rows go into a piece, so that a binding holds those of each operand whose bit is set, and the next
  * piece begins where a binding can; a multiple of `together`, unless it is all of them, and if that can be no more than
  * `most`. */
-uint32_t vk_rows_of_piece(
-                const struct vk_call *call, uint32_t operands, uint32_t rows, uint32_t together, uint64_t most);
+uint32_t vk_rows_of_piece(const struct vk_call *call, uint32_t operands, uint32_t rows, uint32_t together,
+                uint64_t most);
 uint64_t vk_operand_row_bytes(const struct vk_operand *operand);
 static inline struct vk_binding vk_bind_rows(
                 const struct qvf_value *value, uint64_t row_bytes, uint32_t row, uint32_t rows, bool written)

@@ -28,7 +28,8 @@ void vk_attention_combine(struct vk_build *build, const struct vk_call *call, co
         uint32_t size = (uint32_t)call->op->i[0], heads = call->operand[Q].columns / size;
         uint64_t bytes = 4ull * rows * heads * n_parts * (size + 2);
 
-        d.bind[0] = vk_bind_rows(call->operand[Y].value, vk_operand_row_bytes(&call->operand[Y]), row, rows, true);
+        d.bind[0] = vk_bind_rows(
+                        call->operand[Y].value, vk_operand_row_bytes(&call->operand[Y]), row, rows, true);
         d.bind[1] = (struct vk_binding){ .value = parts, .bytes = bytes };
         d.push.row0 = row;
         d.n_bind = 2;

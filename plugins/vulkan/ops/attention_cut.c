@@ -45,7 +45,8 @@ static struct vk_dispatch pass(const struct vk_call *call, const struct between 
         d.push.row0 = b->row;
         d.bind[0] = b->scores;
         d.bind[0].written = which == SCORES;
-        d.bind[1] = which == SCORES ? vk_bind_rows(o[Q].value, vk_operand_row_bytes(&o[Q]), b->row, b->rows, false)
+        d.bind[1] = which == SCORES ? vk_bind_rows(o[Q].value, vk_operand_row_bytes(&o[Q]), b->row, b->rows,
+                                                      false)
                                     : b->sums;
         d.bind[1].written = which == SUMS;
         d.bind[2] = d.bind[3] = (struct vk_binding){ 0 };
@@ -57,7 +58,8 @@ static struct vk_dispatch pass(const struct vk_call *call, const struct between 
 }
 
 /* One pass over all windows of the keys or of the values. */
-static void emit_windows(struct vk_build *build, const struct vk_call *call, const struct between *b, uint32_t which)
+static void emit_windows(
+                struct vk_build *build, const struct vk_call *call, const struct between *b, uint32_t which)
 {
         uint32_t operand = which == SCORES ? KEYS : VALUES;
         const struct vk_operand *cache = &call->operand[operand];
@@ -67,7 +69,8 @@ static void emit_windows(struct vk_build *build, const struct vk_call *call, con
                 uint32_t cells = (uint32_t)qvf_min_u64(step, cache->rows - cell);
                 struct vk_dispatch d = pass(call, b, which);
 
-                d.bind[operand] = vk_bind_rows(cache->value, vk_operand_row_bytes(cache), cell, cells, false);
+                d.bind[operand] =
+                                vk_bind_rows(cache->value, vk_operand_row_bytes(cache), cell, cells, false);
                 d.push.rest[6] = cell / QVF_KV_BLOCK;
                 d.push.rest[7] = cells / QVF_KV_BLOCK;
                 vk_emit(build, &d);

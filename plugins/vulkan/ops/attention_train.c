@@ -98,8 +98,8 @@ static void next_keys(const struct vk_call *call, struct windows *w, uint32_t st
 static void emit_in_windows(struct vk_build *build, const struct vk_call *call)
 {
         const struct vk_operand *o = call->operand;
-        uint32_t step = vk_rows_of_piece(call, 1 << Y | 1 << LSE | 1 << Q, call->rows, TILE, UINT32_MAX);
-        uint32_t key_step = vk_rows_of_piece(call, 1 << K | 1 << V, call->rows, TILE, UINT32_MAX);
+        uint32_t step = vk_rows_of_piece(call, 1 << Y | 1 << LSE | 1 << Q, call->rows, 1, UINT32_MAX);
+        uint32_t key_step = vk_rows_of_piece(call, 1 << K | 1 << V, call->rows, 1, UINT32_MAX);
         struct windows w;
 
         for (w.row = 0; w.row < call->rows; w.row += step) {
@@ -166,9 +166,8 @@ static void emit_gradient(struct vk_build *build, const struct vk_call *call, co
                 const struct windows *w, bool keys, bool others)
 {
         const struct vk_operand *o = call->operand;
-        struct vk_dispatch d = vk_dispatch(call,
-                        keys ? VK_SHADER_ATTENTION_TRAIN_BACKWARD_KEY
-                             : VK_SHADER_ATTENTION_TRAIN_BACKWARD_QUERY);
+        struct vk_dispatch d = vk_dispatch(call, keys ? VK_SHADER_ATTENTION_TRAIN_BACKWARD_KEY
+                                                      : VK_SHADER_ATTENTION_TRAIN_BACKWARD_QUERY);
 
         set_shape(&d, call, o[BACK_Q].columns, o[BACK_K].columns);
         set_windows(&d, w, others);
@@ -192,8 +191,8 @@ static void emit_gradients_in_windows(struct vk_build *build, const struct vk_ca
 {
         const uint32_t of_queries = 1 << DQ | 1 << BACK_Y | 1 << BACK_LSE | 1 << BACK_Q | 1 << DY;
         const uint32_t of_keys = 1 << DK | 1 << DV | 1 << BACK_K | 1 << BACK_V;
-        uint32_t step = vk_rows_of_piece(call, of_queries, call->rows, TILE, UINT32_MAX);
-        uint32_t key_step = vk_rows_of_piece(call, of_keys, call->rows, TILE, UINT32_MAX);
+        uint32_t step = vk_rows_of_piece(call, of_queries, call->rows, 1, UINT32_MAX);
+        uint32_t key_step = vk_rows_of_piece(call, of_keys, call->rows, 1, UINT32_MAX);
         const struct qvf_value *delta =
                         vk_scratch(build, 0, 8ull * call->rows * call->operand[BACK_LSE].columns);
         struct windows w;

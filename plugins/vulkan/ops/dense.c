@@ -106,7 +106,8 @@ static struct vk_dispatch dispatch_of(const struct vk_call *call, const struct p
         d.bind[1] = vk_bind_rows(p->x, 4ull * p->x_columns, p->x_row + piece->row, piece->rows, false);
         bind_weight(&d, p, p->word + piece->word, piece->words);
         if (p->s)
-                d.bind[3] = vk_bind_rows(p->s, 4ull * p->s->columns, p->row + piece->row, piece->rows, false);
+                d.bind[3] = vk_bind_rows(
+                                p->s, 4ull * p->s->columns, p->row + piece->row, piece->rows, false);
         d.constant[0] = weight_dtype(p->weight);
         return d;
 }

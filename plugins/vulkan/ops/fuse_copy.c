@@ -13,7 +13,8 @@ static bool is_wide(const struct vk_call *call)
 
         return call->op->kind == QVF_OP_COPY && x->columns % 8 == 0 &&
                x->value->offset % call->limits->alignment == 0 &&
-               y->value->offset % call->limits->alignment == 0 && vk_in_range(call, x) && vk_in_range(call, y) &&
+               y->value->offset % call->limits->alignment == 0 && vk_in_range(call, x) &&
+               vk_in_range(call, y) &&
                ((y->dtype == QVF_F16 && x->dtype == QVF_F32) ||
                                (y->dtype == QVF_F32 && x->dtype == QVF_F16));
 }

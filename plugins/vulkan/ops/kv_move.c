@@ -4,11 +4,12 @@
 #include "plugins/vulkan/ops/ops.h"
 
 #define INVOCATIONS 256u
-#define SHARED_NUMBERS 2048u       /* as in kv_rotate.comp */
-#define APART_BYTES (16ull << 20)  /* of blocks between their old and their new place, unless one is more */
+#define SHARED_NUMBERS 2048u      /* as in kv_rotate.comp */
+#define APART_BYTES (16ull << 20) /* of blocks between their old and their new place, unless one is more */
 
 /* `blocks` of the cache from `block` on. */
-static void bind_blocks(struct vk_dispatch *d, const struct vk_operand *cache, uint32_t block, uint32_t blocks)
+static void bind_blocks(
+                struct vk_dispatch *d, const struct vk_operand *cache, uint32_t block, uint32_t blocks)
 {
         d->bind[0].offset = (uint64_t)block * QVF_KV_BLOCK * vk_operand_row_bytes(cache);
         d->bind[0].bytes = (uint64_t)blocks * QVF_KV_BLOCK * vk_operand_row_bytes(cache);
@@ -16,7 +17,8 @@ static void bind_blocks(struct vk_dispatch *d, const struct vk_operand *cache, u
 
 static uint32_t blocks_of_window(const struct vk_call *call)
 {
-        return vk_rows_of_piece(call, 1 << 0, call->operand[0].rows, QVF_KV_BLOCK, UINT32_MAX) / QVF_KV_BLOCK;
+        return vk_rows_of_piece(call, 1 << 0, call->operand[0].rows, QVF_KV_BLOCK, UINT32_MAX) /
+               QVF_KV_BLOCK;
 }
 
 /* Pairs `first` to first + count - 1, first out of all windows, then into all of them. */

@@ -17,15 +17,13 @@ static uint32_t pieces_of_row(const struct vk_operand *cache)
 
 static void emit_rows(struct vk_build *build, const struct vk_call *call, struct vk_dispatch *d)
 {
-        uint32_t step = vk_rows_of_piece(call, 1 << 1 | 1 << 2 | 1 << 3, call->rows, 1, ROWS_OF_DISPATCH);
+        uint32_t step = vk_rows_of_piece(call, 1 << 1, call->rows, 1, ROWS_OF_DISPATCH);
 
         for (uint32_t row = 0; row < call->rows; row += step) {
                 uint32_t rows = (uint32_t)qvf_min_u64(step, call->rows - row);
 
-                for (uint32_t i = 1; i <= 3; i++) {
-                        d->bind[i].offset = row * vk_operand_row_bytes(&call->operand[i]);
-                        d->bind[i].bytes = rows * vk_operand_row_bytes(&call->operand[i]);
-                }
+                d->bind[1].offset = row * vk_operand_row_bytes(&call->operand[1]);
+                d->bind[1].bytes = rows * vk_operand_row_bytes(&call->operand[1]);
                 d->push.row0 = row;
                 d->groups[0] = vk_div_up(pieces_of_row(&call->operand[0]), INVOCATIONS);
                 d->groups[1] = rows;

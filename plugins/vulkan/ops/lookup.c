@@ -36,7 +36,7 @@ void vk_op_gather(struct vk_build *build, const struct vk_call *call)
         struct vk_dispatch d = vk_dispatch(call, VK_SHADER_GATHER);
 
         d.push.n[0] = call->operand[0].columns;
-        emit(build, call, &d, 1, 1 << 0 | 1 << 2);
+        emit(build, call, &d, 1, 1 << 0);
 }
 
 void vk_op_scatter_add(struct vk_build *build, const struct vk_call *call)
@@ -44,7 +44,7 @@ void vk_op_scatter_add(struct vk_build *build, const struct vk_call *call)
         struct vk_dispatch d = vk_dispatch(call, VK_SHADER_SCATTER_ADD);
 
         d.push.n[0] = call->operand[1].columns;
-        emit(build, call, &d, 0, 1 << 1 | 1 << 2);
+        emit(build, call, &d, 0, 1 << 1);
 }
 
 void vk_op_embed(struct vk_build *build, const struct vk_call *call)
@@ -58,5 +58,5 @@ void vk_op_embed(struct vk_build *build, const struct vk_call *call)
         d.push.n[0] = call->operand[0].columns;
         d.push.n[5] = call->operand[2].columns;
         d.push.f[3] = call->operand[2].value->scale;
-        emit(build, call, &d, 2, 1 << 0 | 1 << 1);
+        emit(build, call, &d, 2, 1 << 0);
 }

@@ -103,7 +103,8 @@ static void emit_piece(struct vk_build *build, const struct vk_call *call, const
         d.bind[0].bytes = count * vk_operand_row_bytes(&o[DW]);
         for (int i = 1; i <= 2; i++) {
                 bool is_x = (i == 1) == shape->x_wide;
-                uint64_t row_bytes = vk_operand_row_bytes(&o[is_x ? X : DY]), skipped = is_x ? 0 : 4ull * first;
+                uint64_t row_bytes = vk_operand_row_bytes(&o[is_x ? X : DY]),
+                         skipped = is_x ? 0 : 4ull * first;
 
                 d.bind[i].offset = row * row_bytes + skipped;
                 d.bind[i].bytes = rows * row_bytes - skipped;
@@ -130,7 +131,8 @@ static void emit_cut(struct vk_build *build, const struct vk_call *call)
         shape.parts = 1;
         for (uint32_t first = 0; first < o[DW].rows; first += step)
                 for (uint32_t row = 0; row < call->rows; row += rows)
-                        emit_piece(build, call, &shape, first, (uint32_t)qvf_min_u64(step, o[DW].rows - first), row,
+                        emit_piece(build, call, &shape, first,
+                                        (uint32_t)qvf_min_u64(step, o[DW].rows - first), row,
                                         (uint32_t)qvf_min_u64(rows, call->rows - row));
 }
 

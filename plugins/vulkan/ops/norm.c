@@ -25,5 +25,5 @@ void vk_op_quantize(struct vk_build *build, const struct vk_call *call)
 
         d.push.n[0] = call->operand[2].columns;
         d.push.n[1] = call->operand[0].columns;
-        vk_emit_rows(build, call, &d, 1 << 0 | 1 << 1 | 1 << 2);
+        vk_emit_rows(build, call, &d, 1 << 0 | 1 << 2);
 }

@@ -11,14 +11,14 @@
 void vk_op_rope(struct vk_build *build, const struct vk_call *call)
 {
         uint32_t head_size = (uint32_t)call->op->i[0], columns = call->operand[0].columns;
-        uint32_t step = vk_rows_of_piece(call, 1 << 0 | 1 << 1 | 1 << 2, call->rows, 1, ROWS_OF_DISPATCH);
+        uint32_t step = vk_rows_of_piece(call, 1 << 0 | 1 << 1, call->rows, 1, ROWS_OF_DISPATCH);
         uint32_t heads_each = call->rows < MANY_ROWS ? 1 : HEADS_MOST;
 
         for (uint32_t row = 0; row < call->rows; row += step) {
                 struct vk_dispatch d = vk_dispatch(call, VK_SHADER_ROPE);
                 uint32_t rows = (uint32_t)qvf_min_u64(step, call->rows - row);
 
-                for (uint32_t i = 0; i < 3; i++) {
+                for (uint32_t i = 0; i < 2; i++) {
                         d.bind[i].offset = row * vk_operand_row_bytes(&call->operand[i]);
                         d.bind[i].bytes = rows * vk_operand_row_bytes(&call->operand[i]);
                 }

@@ -75,7 +75,7 @@ vec2 gradient_pair(uint r, uint j, float score, float along_v)
         uint at = (r - row_begin()) * push.n[2] + head;
         float p;
 
-        if (r >= row_end() || j > r || int(j) < first[r])
+        if (r >= row_end() || j > r || CUT && j >= key_end() || int(j) < first[r])
                 return vec2(0.0);
         p = exp(push.f[0] * score - lse[at]);
         return vec2(p, p * (along_v - delta[at].x));

@@ -111,7 +111,8 @@ void main()
                         [[unroll]] for (uint j = 0; j < 2; j++) {
                                 uint r = row0 + tile_m() + 16 * i, at = j0 + tile_n() + 16 * j;
 
-                                scores[2 * i + j] = at <= r && int(at) >= from[i] && r < rows ? push.f[0] * scores[2 * i + j]
+                                scores[2 * i + j] = at <= r && int(at) >= from[i] && r < rows && (!CUT || at < key_end())
+                                                                                             ? push.f[0] * scores[2 * i + j]
                                                                                              : SCORE_NONE;
                         }
                 softmax_step(scores, shrink);

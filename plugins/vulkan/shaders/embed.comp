@@ -19,7 +19,7 @@ layout(set = 0, binding = 4, std430) readonly buffer scales_ { float block_scale
 void main()
 {
         FOR_ELEMENTS(i) {
-                int from = ids[i / push.n[0]];
+                int from = ids[push.row0 + i / push.n[0]];
                 uint row = uint(from) - push.n[2];
 
                 if (from >= 0 && uint(from) >= push.n[2] && row < push.n[1])

@@ -12,7 +12,7 @@ layout(set = 0, binding = 3, std430) readonly buffer index_ { int index[]; };
 void main()
 {
         FOR_ELEMENTS(i) {
-                int from = index[i / push.n[0]];
+                int from = index[push.row0 + i / push.n[0]];
                 uint row = uint(from) - push.n[2];
 
                 if (from >= 0 && uint(from) >= push.n[2] && row < push.n[1])

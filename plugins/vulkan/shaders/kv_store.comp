@@ -14,7 +14,7 @@ layout(set = 0, binding = 3, std430) readonly buffer position_ { int position[];
 layout(set = 0, binding = 4, std430) readonly buffer sequence_ { int sequence[]; };
 layout(set = 0, binding = 5, std430) readonly buffer table_ { int table[]; };
 
-/* n[1] cells of the cache from cell n[2] on; n[3] rows and n[4] columns of the table. Rows are bound from row0 on. */
+/* n[1] cells of the cache from cell n[2] on; n[3] rows and n[4] columns of the table. x is bound from row push.row0 on. */
 uint cell_of(uint row)
 {
         int s = sequence[row], p = position[row], block;
@@ -66,7 +66,7 @@ void main()
 
         if (row + push.row0 >= qvf_rows())
                 return;
-        cell = cell_of(row);
+        cell = cell_of(row + push.row0);
         if (cell >= push.n[1])
                 return;
         if (dtype == TYPE_F32) {

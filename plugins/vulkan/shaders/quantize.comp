@@ -34,5 +34,5 @@ void main()
                 q[row * words + i] = word;
         }
         if (gl_LocalInvocationID.x == 0)
-                scale[row] = qvf_divide(largest, 127.0);
+                scale[push.row0 + row] = qvf_divide(largest, 127.0);
 }

@@ -27,7 +27,7 @@ void main()
         vec2 turn = vec2(0.0);
 
         if (pair < pairs)
-                turn = push.f[1] * qvf_sine_cosine(float(position[row - push.row0]) * push.f[0], frequency[push.rest[3] + pair]);
+                turn = push.f[1] * qvf_sine_cosine(float(position[row]) * push.f[0], frequency[push.rest[3] + pair]);
         for (uint head = first_head; head < min(first_head + HEADS, heads); head++) {
                 uint at = (row - push.row0) * columns + head * head_size;
 

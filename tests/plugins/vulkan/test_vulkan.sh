@@ -37,17 +37,36 @@ if ! "$program" selftest -b vulkan --op FILL --quick >"$directory/out" 2>&1 &&
 	exit 0
 fi
 
+conforms() { # WORDS
+	"$program" selftest -b vulkan --quick --seed "${QVF_TEST_SEED:-$(date +%s)}" >"$directory/out" 2>&1
+	result "conformance$1" $?
+}
+is_golden() { # WORDS
+	QVF_TEST_BACKEND=vulkan "$build/tests/engine/inference/test_golden_logits" >"$directory/out" 2>&1
+	result "golden logits$1" $?
+	QVF_TEST_BACKEND=vulkan "$build/tests/engine/training/test_golden_training" >"$directory/out" 2>&1
+	result "golden training$1" $?
+}
+
 for limits in '' adreno mali v3d; do
 	[ -n "$limits" ] && [ -n "${QVF_TEST_QUICK:-}" ] && continue
 	export QVF_VK_LIMITS="$limits"
-	"$program" selftest -b vulkan --quick --seed "${QVF_TEST_SEED:-$(date +%s)}" >"$directory/out" 2>&1
-	result "conformance${limits:+ within the limits of $limits}" $?
-	QVF_TEST_BACKEND=vulkan "$build/tests/engine/inference/test_golden_logits" >"$directory/out" 2>&1
-	result "golden logits${limits:+ within the limits of $limits}" $?
-	QVF_TEST_BACKEND=vulkan "$build/tests/engine/training/test_golden_training" >"$directory/out" 2>&1
-	result "golden training${limits:+ within the limits of $limits}" $?
+	conforms "${limits:+ within the limits of $limits}"
+	is_golden "${limits:+ within the limits of $limits}"
 done
 export QVF_VK_LIMITS=
+
+# Bindings of 48 KiB: caches, weights, activations and runs of parameters are larger and have to be cut. Also where pieces have to
+# begin at multiples of 256 bytes, as v3d's.
+export QVF_VK_RANGE=49152
+conforms ' with everything cut'
+is_golden ' with everything cut'
+[ -n "${QVF_TEST_QUICK:-}" ] || QVF_VK_LIMITS=v3d QVF_VK_RANGE=131072 conforms ' with everything cut, within the limits of v3d'
+refused=0
+QVF_VK_RANGE=4096 "$program" logits -b vulkan -m models/tiny-silu.TQ2_0.gguf --ids 3,4 >"$directory/out" 2>&1 || refused=1
+[ "$refused" -eq 1 ] && grep -q 'KiB are wanted side by side' "$directory/out"
+result 'what can not be cut is refused with words' $?
+unset QVF_VK_RANGE
 
 # A single workgroup can always walk; of many, a driver in software runs a few at a time, and the trial must find that out.
 QVF_VK_WALK=1 QVF_TEST_BACKEND=vulkan "$build/tests/engine/inference/test_golden_logits" >"$directory/out" 2>&1
