@@ -5,12 +5,24 @@
 #include "plugins/vulkan/ops/ops.h"
 #include "plugins/vulkan/ops/ternary.h"
 
+static uint32_t rows_of_table(const struct vk_call *call, uint32_t table)
+{
+        const struct vk_operand *o = &call->operand[table];
+        uint32_t rows = vk_rows_in_range(call, o);
+
+        if (o->value->packed)
+                return vk_ternary_rows_in_range(call, o->value);
+        if (call->op->kind != QVF_OP_EMBED)
+                return vk_rows_of_piece(call, 1u << table, o->rows, 1, UINT32_MAX);
+        /* embed.comp finds the table at any word; of two rows one begins at one. */
+        return rows < o->rows && rows > 1 ? rows / 2 * 2 : rows;
+}
+
 static void emit(struct vk_build *build, const struct vk_call *call, struct vk_dispatch *d, uint32_t table,
                 uint32_t by_rows)
 {
         const struct vk_operand *o = &call->operand[table];
-        uint32_t step = o->value->packed ? vk_ternary_rows_in_range(call, o->value)
-                                         : vk_rows_of_piece(call, 1u << table, o->rows, 1, UINT32_MAX);
+        uint32_t step = rows_of_table(call, table);
 
         for (uint32_t row = 0; row < o->rows; row += step) {
                 uint32_t rows = (uint32_t)qvf_min_u64(step, o->rows - row);
