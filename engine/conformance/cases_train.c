@@ -6,7 +6,7 @@
 #include "engine/conformance/internal.h"
 
 static const uint32_t widths[] = { 1, 8, 17, 64, 67 };
-static const uint32_t words[] = { 2, 33, 100, 257 };
+static const uint32_t words[] = { 2, 33, 100, 257, 2570 };
 
 static uint32_t chance(struct conformance *self, uint32_t of)
 {
@@ -130,6 +130,8 @@ static void head_loss(struct conformance *self, uint32_t rows, uint32_t dtype)
 
         if (columns > 768)
                 columns = 768; /* the bounds are slow */
+        if (vocabulary > 1000 && columns > 256)
+                columns = 256;
         qvf_conformance_operand(&test, 0, test.declared, 1, QVF_F32, DATA_RESULT, 0);
         if (chance(self, 3))
                 qvf_conformance_operand(&test, 1, test.declared, columns, QVF_F32, DATA_RESULT, 0);

@@ -10,12 +10,13 @@
  * has more units to fill, and each operation costs it some microseconds whatever its size. */
 #define ROWS_ENOUGH 512u
 #define ROWS_ENOUGH_GPU 2048u
-/* Logits that stand in memory at once: enough rows that the head is not read too often. A GPU's tiles are larger, and
- * what a layer's way back needs later stands in the same place. */
+/* Logits that stand in memory at once. A CPU's kernels have a place of their own for a few words of each row, but for the plain
+ * one. A GPU needs so many rows that the head is not read too often; what a layer's way back needs later stands in the same
+ * place. */
 static const struct logits {
         uint64_t bytes;
         uint32_t rows_least, rows_most;
-} cpu_logits = { (uint64_t)8 << 20, 8, 64 }, gpu_logits = { (uint64_t)32 << 20, 64, 512 };
+} cpu_logits = { (uint64_t)1 << 20, 4, 8 }, gpu_logits = { (uint64_t)32 << 20, 64, 512 };
 #define MIB ((double)(1 << 20))
 
 /* What a run gives up to fit, in the order of what it costs: of the first layers the gates are computed twice, then all of

@@ -8,6 +8,7 @@
 #define LANES 8u
 #define REGISTERS 16u
 #define FUSED 1
+#define SHORT_PAIRS 1
 
 typedef float floats __attribute__((vector_size(32)));
 typedef int32_t ints __attribute__((vector_size(32)));
@@ -121,6 +122,29 @@ static ALWAYS_INLINE void store_bytes(int8_t *to, ints x)
                         _mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
 
         _mm_storel_epi64((__m128i *)to, _mm_packs_epi16(words, words));
+}
+
+/* To 16-bit numbers, in their order. */
+static ALWAYS_INLINE void store_shorts(int16_t *to, ints x)
+{
+        _mm_storeu_si128((__m128i *)to, _mm_packs_epi32(_mm256_castsi256_si128((__m256i)x),
+                                                        _mm256_extracti128_si256((__m256i)x, 1)));
+}
+
+/* 2 LANES columns of two rows of 16-bit numbers: of each column a pair. */
+static ALWAYS_INLINE void pair_rows(const int16_t *a, const int16_t *b, ints to[2])
+{
+        __m256i first = _mm256_permute4x64_epi64(_mm256_loadu_si256((const __m256i *)a), 0xd8);
+        __m256i second = _mm256_permute4x64_epi64(_mm256_loadu_si256((const __m256i *)b), 0xd8);
+
+        to[0] = (ints)_mm256_unpacklo_epi16(first, second);
+        to[1] = (ints)_mm256_unpackhi_epi16(first, second);
+}
+
+/* sum + a₀ b₀ + a₁ b₁ of 16-bit numbers in each lane */
+static ALWAYS_INLINE ints add_pairs(ints sum, ints a, ints b)
+{
+        return (ints)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16((__m256i)a, (__m256i)b));
 }
 
 /* Lanes LANES / 2 apart are added first, then those half as far apart, … */

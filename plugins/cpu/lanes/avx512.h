@@ -8,6 +8,7 @@
 #define LANES 16u
 #define REGISTERS 32u
 #define FUSED 1
+#define SHORT_PAIRS 1
 #define TIMES_POWER 1
 #define LOADS_SOME 1
 
@@ -138,6 +139,29 @@ static ALWAYS_INLINE void store_f16(uint8_t *to, floats x)
 static ALWAYS_INLINE void store_bytes(int8_t *to, ints x)
 {
         _mm_storeu_si128((__m128i *)to, _mm512_cvtsepi32_epi8((__m512i)x));
+}
+
+/* To 16-bit numbers, in their order. */
+static ALWAYS_INLINE void store_shorts(int16_t *to, ints x)
+{
+        _mm256_storeu_si256((__m256i *)to, _mm512_cvtsepi32_epi16((__m512i)x));
+}
+
+/* 2 LANES columns of two rows of 16-bit numbers: of each column a pair. */
+static ALWAYS_INLINE void pair_rows(const int16_t *a, const int16_t *b, ints to[2])
+{
+        const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+        __m512i first = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(a));
+        __m512i second = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(b));
+
+        to[0] = (ints)_mm512_unpacklo_epi16(first, second);
+        to[1] = (ints)_mm512_unpackhi_epi16(first, second);
+}
+
+/* sum + a₀ b₀ + a₁ b₁ of 16-bit numbers in each lane */
+static ALWAYS_INLINE ints add_pairs(ints sum, ints a, ints b)
+{
+        return (ints)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
 }
 
 /* Lanes LANES / 2 apart are added first, then those half as far apart, … */

@@ -10,6 +10,7 @@
  *     LANES      floats in a vector
  *     REGISTERS  vectors that the CPU has: how many sums a loop may keep
  *     FUSED      fma() rounds once; otherwise it is a product and a sum
+ *     SHORT_PAIRS  it has products of pairs of 16-bit numbers (pairs.h)
  *     TIMES_POWER, LOADS_SOME   it has times_power() or load_some() and store_some() of its own */
 #ifndef QVF_PLUGINS_CPU_LANES_LANES_H
 #define QVF_PLUGINS_CPU_LANES_LANES_H

@@ -8,6 +8,7 @@
 #define LANES 4u
 #define REGISTERS 16u
 #define FUSED 0
+#define SHORT_PAIRS 1
 
 typedef float floats __attribute__((vector_size(16)));
 typedef int32_t ints __attribute__((vector_size(16)));
@@ -151,6 +152,27 @@ static ALWAYS_INLINE void store_bytes(int8_t *to, ints x)
         int32_t four = _mm_cvtsi128_si32(_mm_packs_epi16(words, words));
 
         memcpy(to, &four, sizeof(four));
+}
+
+/* To 16-bit numbers, in their order. */
+static ALWAYS_INLINE void store_shorts(int16_t *to, ints x)
+{
+        _mm_storel_epi64((__m128i *)to, _mm_packs_epi32((__m128i)x, (__m128i)x));
+}
+
+/* 2 LANES columns of two rows of 16-bit numbers: of each column a pair. */
+static ALWAYS_INLINE void pair_rows(const int16_t *a, const int16_t *b, ints to[2])
+{
+        __m128i first = _mm_loadu_si128((const __m128i *)a), second = _mm_loadu_si128((const __m128i *)b);
+
+        to[0] = (ints)_mm_unpacklo_epi16(first, second);
+        to[1] = (ints)_mm_unpackhi_epi16(first, second);
+}
+
+/* sum + a₀ b₀ + a₁ b₁ of 16-bit numbers in each lane */
+static ALWAYS_INLINE ints add_pairs(ints sum, ints a, ints b)
+{
+        return (ints)_mm_add_epi32((__m128i)sum, _mm_madd_epi16((__m128i)a, (__m128i)b));
 }
 
 /* Lanes LANES / 2 apart are added first, then those half as far apart, … */
