@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "bench/session.h"
 #include "bench/verbs.h"
+#include "engine/backend/loader.h"
 #include "engine/conformance/conformance.h"
 #include "engine/program/builder.h"
 
@@ -13,7 +15,8 @@ struct selftest_options {
         struct bench_device_options device;
         struct bench_seed seed;
         const char *op;
-        bool quick, all, bits, json;
+        bool quick, all, bits, json, tune;
+        uint32_t budget_ms;
 };
 
 static const struct bench_option options[] = {
@@ -27,6 +30,13 @@ static const struct bench_option options[] = {
                         0 },
         { "bits", 0, BENCH_FLAG, offsetof(struct selftest_options, bits), NULL,
                         "fail where inference is not the reference's to the bit, too", 0, 0 },
+        { "tune", 0, BENCH_FLAG, offsetof(struct selftest_options, tune), NULL,
+                        "if all passed, measure which ways of doing things are fastest on this device, "
+                        "print them and "
+                        "keep them in the folder of --shader-cache",
+                        0, 0 },
+        { "budget", 0, BENCH_COUNT, offsetof(struct selftest_options, budget_ms), "MS",
+                        "of --tune: about so long (default: 2000)", 1, 600000 },
         { "json", 0, BENCH_FLAG, offsetof(struct selftest_options, json), NULL, "print JSON", 0, 0 },
         { 0 },
 };
@@ -85,6 +95,52 @@ static unsigned report_bits(const struct qvf_conformance_summary *summary, struc
         return wrong;
 }
 
+static void report_way(void *ways, const struct qvf_tuning_row *row)
+{
+        struct json_object *item = bench_report_item(ways);
+
+        bench_report_string(item, "what", row->what);
+        bench_report_string(item, "way", row->way);
+        bench_report_number(item, "ms", row->ms);
+        bench_report_count(item, "chosen", row->chosen);
+        bench_report_string(item, "note", row->note);
+        if (ways)
+                return;
+        if (row->ms > 0)
+                printf("%-20s %8s %10.3f ms  %-6s %s\n", row->what, row->way, row->ms,
+                                row->chosen ? "chosen" : "", row->note);
+        else
+                printf("%-20s %8s %10s     %-6s %s\n", row->what, row->way, "-", row->chosen ? "chosen" : "",
+                                row->note);
+        fflush(stdout);
+}
+
+static int tune(const struct bench_session *session, const struct selftest_options *chosen,
+                struct json_object *report, struct qvf_error *error)
+{
+        const struct qvf_backend *backend = session->compute.backend;
+        const struct qvf_tuning_options wanted = { .size = sizeof(wanted),
+                .budget_ms = chosen->budget_ms,
+                .context = bench_report_array(report, "tuning"),
+                .tell = report_way };
+        char text[QVF_TUNING_BYTES];
+        int r;
+
+        if (!qvf_backend_can_tune(backend))
+                return qvf_error_set(error, BENCH_USAGE,
+                                "--tune: there is nothing to tune in the %s backend", backend->name);
+        r = backend->tune(session->compute.device, &wanted, text);
+        if (r < 0)
+                return qvf_error_set(error, r, "tuning the device: %s", strerror(-r));
+        bench_report_string(report, "tuning_text", text);
+        if (!report && chosen->device.cache)
+                printf("kept in %s: verbs with --shader-cache %s use it\n", chosen->device.cache,
+                                chosen->device.cache);
+        else if (!report)
+                printf("kept nowhere, as no --shader-cache FOLDER was named\n");
+        return 0;
+}
+
 static int run(const void *options_, struct qvf_error *error)
 {
         const struct selftest_options *chosen = options_;
@@ -120,11 +176,15 @@ static int run(const void *options_, struct qvf_error *error)
         bench_report_string(report, "digest", digest);
         if (chosen->bits)
                 differing = report_bits(&summary, report);
-        bench_report_print(report);
         if (!report)
                 printf("%s (%s), %s: %u of %u cases passed, digest %s\n", session.device.name,
                                 session.compute.backend->name, session.device.driver,
                                 summary.cases - summary.failures, summary.cases, digest);
+        if (chosen->tune && summary.failures == 0)
+                r = tune(&session, chosen, report, error);
+        bench_report_print(report);
+        if (r != 0)
+                return r;
         if (summary.failures)
                 return qvf_error_set(error, -EBADMSG, "%u of %u cases failed: this device must not be used",
                                 summary.failures, summary.cases);

@@ -19,7 +19,9 @@ const struct bench_option bench_device_option_table[] = {
         { "threads", 't', BENCH_COUNT, offsetof(struct bench_device_options, threads), "N",
                         "threads of the cpu backend (default: all CPUs)", 1, 1024 },
         { "shader-cache", 0, BENCH_STRING, offsetof(struct bench_device_options, cache), "FOLDER",
-                        "an existing folder that keeps what a GPU's driver compiled", 0, 0 },
+                        "an existing folder that keeps what a GPU's driver compiled, and what selftest "
+                        "--tune measured",
+                        0, 0 },
         { "plugins", 0, BENCH_STRING, offsetof(struct bench_device_options, plugins), "FOLDER",
                         "where the plugins are (default: beside this program, or where they were installed)",
                         0, 0 },

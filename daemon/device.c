@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/text.h"
 #include "daemon/qvfd.h"
+#include "qvf/backend.h"
 
 #define FOUND_FILE "devices.json"
 #define CRASHES_FILE "crashes.json"
@@ -29,6 +31,8 @@ static void free_device(struct qvfd_device *device)
         free(device->driver);
         free(device->device_kind);
         free(device->digest);
+        free(device->tuning);
+        free(device->version);
         free(device->reason);
         free(device->self_test);
         free(device->last_crash_reason);
@@ -178,10 +182,26 @@ static struct qvfd_device *add(struct qvfd *service, const char *backend, const 
         return device;
 }
 
+/* What may travel to a worker as it is: the record may have been damaged. */
+static const char *tuning_of(struct json_object *found)
+{
+        const char *text = qvfd_json_string(found, "tuning");
+        size_t length = strlen(text);
+
+        if (length < QVF_TUNING_BYTES && qvf_utf8_valid_prefix(text, length) == length)
+                return text;
+        qvf_log(QVF_LOG_WARNING,
+                        "what was tuned for a device is no text of less than %u bytes, and is not used",
+                        QVF_TUNING_BYTES);
+        return "";
+}
+
 static void take_device(struct qvfd *service, const char *backend, struct json_object *found,
-                struct json_object *crashes)
+                const char *version, struct json_object *crashes)
 {
         const char *id = qvfd_json_string(found, "id"), *digest = qvfd_json_string(found, "digest");
+        const char *own_version =
+                        qvfd_json_string(found, "version"); /* in our record; a discovery has one for all */
         struct qvfd_device *device = find(service, backend, id);
         bool is_new = !device;
 
@@ -201,6 +221,8 @@ static void take_device(struct qvfd *service, const char *backend, struct json_o
         if (strcmp(qvfd_json_string(found, "self_test"), "skipped") != 0 || is_new) {
                 device->score = qvfd_json_number(found, "score", device->score);
                 set_text(&device->self_test, qvfd_json_string(found, "self_test"));
+                set_text(&device->tuning, tuning_of(found));
+                set_text(&device->version, own_version[0] ? own_version : version);
         }
         device->gone = false;
         crashes_load(device, crashes);
@@ -214,6 +236,7 @@ static void take_device(struct qvfd *service, const char *backend, struct json_o
 
 static void take_all(struct qvfd *service, struct json_object *found)
 {
+        const char *version = qvfd_json_string(found, "version");
         _cleanup_json_ struct json_object *crashes = crashes_read(service);
         struct json_object *backends, *devices;
 
@@ -233,7 +256,7 @@ static void take_all(struct qvfd *service, struct json_object *found)
                                 !json_object_is_type(devices, json_type_array))
                         continue;
                 for (size_t k = 0; k < json_object_array_length(devices); k++)
-                        take_device(service, name, json_object_array_get_idx(devices, k), crashes);
+                        take_device(service, name, json_object_array_get_idx(devices, k), version, crashes);
         }
 }
 
@@ -260,6 +283,8 @@ static void save(struct qvfd *service)
                 qvfd_json_set_string(entry, "kind", device->device_kind);
                 qvfd_json_set_string(entry, "digest", device->digest);
                 qvfd_json_set_string(entry, "self_test", device->self_test);
+                qvfd_json_set_string(entry, "version", device->version);
+                qvfd_json_set_string(entry, "tuning", device->tuning);
                 qvfd_json_set_u64(entry, "memory_bytes", device->memory_bytes);
                 qvfd_json_set_u64(entry, "largest_buffer_bytes", device->buffer_bytes);
                 qvfd_json_set_number(entry, "score", device->score);

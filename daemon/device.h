@@ -12,6 +12,8 @@ struct qvf_config;
 struct qvfd_device {
         struct qvfd_object object;
         char *backend, *id, *description, *driver, *device_kind, *digest;
+        char *tuning;  /* what its backend measured on it, for its next opening; "": nothing */
+        char *version; /* of the worker that tested it */
         uint64_t memory_bytes, buffer_bytes;
         int trains;
         double score;

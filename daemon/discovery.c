@@ -139,7 +139,7 @@ static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* Those that were tested with the driver that they still have need no test again. */
+/* Those that were tested with the driver that they still have, and by this version, need no test again. */
 static unsigned list_skips(struct qvfd *service, const struct qvfd_device *again,
                 char skips[SKIPS_MOST][512], const char *arguments[])
 {
@@ -150,7 +150,7 @@ static unsigned list_skips(struct qvfd *service, const struct qvfd_device *again
                 arguments[at++] = "cpu";
         QVFD_EACH(struct qvfd_device, device, service, QVFD_DEVICE)
         {
-                if (device == again || n == SKIPS_MOST)
+                if (device == again || n == SKIPS_MOST || strcmp(device->version, QVF_VERSION) != 0)
                         continue;
                 snprintf(skips[n], 512, "%s:%s:%s", device->backend, device->id, device->driver);
                 arguments[at++] = "--skip";

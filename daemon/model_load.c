@@ -120,6 +120,8 @@ static void load(struct qvfd_worker *worker, int file)
                 r = qvfd_append_string(message, "backend", worker->device->backend);
         if (r >= 0)
                 r = qvfd_append_string(message, "device", worker->device->id);
+        if (r >= 0 && worker->device->tuning[0])
+                r = qvfd_append_string(message, "tuning", worker->device->tuning);
         if (r >= 0)
                 r = qvfd_append_u32(message, "threads", threads_of(worker));
         if (r >= 0)

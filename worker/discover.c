@@ -16,6 +16,7 @@
 #include "worker/plugins.h"
 #include "worker/self_test.h"
 #include "worker/status.h"
+#include "worker/tuning.h"
 
 #define BACKENDS_MOST 32u
 #define LIMIT_S 20u /* drivers may compile for a while when they are asked for the first time */
@@ -23,7 +24,7 @@
 struct discovery {
         const char *folder;
         int64_t limit_ms;
-        bool no_self_test;
+        bool no_self_test, no_tuning;
         const char *skips[64]; /* "BACKEND:ID:DRIVER" */
         unsigned n_skips;
         const char *wanted[BACKENDS_MOST]; /* none: all */
@@ -56,7 +57,7 @@ static void test(const struct discovery *discovery, const char *backend, uint32_
 {
         struct self_test_result result = { .outcome = SELF_TEST_SKIPPED };
         uint64_t start = worker_now_us();
-        char digest[17] = "";
+        char digest[17] = "", tuning[QVF_TUNING_BYTES] = "";
 
         if (!skips(discovery, backend, info))
                 self_test_run(discovery->folder, backend, index, discovery->limit_ms, &result);
@@ -67,6 +68,10 @@ static void test(const struct discovery *discovery, const char *backend, uint32_
         add_number(device, "self_test_failures", result.failures);
         add_string(device, "digest", digest);
         add_string(device, "message", result.message);
+        /* Who falls back to a driver in software has no time to spend on it. */
+        if (result.outcome == SELF_TEST_PASSED && !discovery->no_tuning && info->kind != QVF_DEVICE_SOFTWARE)
+                tuning_run(discovery->folder, backend, index, discovery->limit_ms, tuning);
+        add_string(device, "tuning", tuning);
         json_object_object_add(device, "score", json_object_new_double(result.score));
         json_object_object_add(
                         device, "seconds", json_object_new_double((double)(worker_now_us() - start) * 1e-6));
@@ -115,6 +120,8 @@ static int parse(int argc, char **argv, struct discovery *discovery)
         for (int i = 0; i < argc; i++) {
                 if (strcmp(argv[i], "--no-self-test") == 0) {
                         discovery->no_self_test = true;
+                } else if (strcmp(argv[i], "--no-tuning") == 0) {
+                        discovery->no_tuning = true;
                 } else if (strcmp(argv[i], "--limit") == 0 && i + 1 < argc) {
                         long seconds = strtol(argv[++i], NULL, 10);
 

@@ -133,6 +133,7 @@ static int open_device(
                 .size = sizeof(wanted),
                 .threads = options->threads,
                 .submission_ms = options->submission_ms,
+                .tuning = options->tuning,
         };
         const char *name = options->backend ? options->backend : "cpu";
         const struct qvf_backend *backend;

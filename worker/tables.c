@@ -15,6 +15,7 @@
 const struct worker_option load_table[] = {
         { .key = "backend", OPTION_STRING, LOAD(backend), 1, 15 },
         { .key = "device", OPTION_STRING, LOAD(device), 1, 63 },
+        { .key = "tuning", OPTION_STRING, LOAD(tuning), 1, QVF_TUNING_BYTES - 1 },
         { .key = "threads", OPTION_U32, LOAD(threads), 0, 1024 },
         { .key = "submission_ms", OPTION_U32, LOAD(submission_ms), 5, 1000 },
         { .key = "hang_seconds", OPTION_U32, LOAD(hang_seconds), 1, 3600 },

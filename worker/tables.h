@@ -15,7 +15,7 @@
 enum worker_self_test { SELF_TEST_NONE, SELF_TEST_QUICK };
 
 struct load_options {
-        char *backend, *device;
+        char *backend, *device, *tuning;
         uint32_t threads, submission_ms, hang_seconds;
         uint64_t memory;
         int cache;

@@ -14,6 +14,7 @@
 #include "common/cleanup.h"
 
 #define SUFFIX ".so"
+#define SIZE_LEAST offsetof(struct qvf_backend, tune) /* what every plugin of this ABI has */
 
 static bool is_name(const char *name)
 {
@@ -80,7 +81,7 @@ static int open_file(const char *folder, const char *file, int *ret_fd, struct q
         return 0;
 }
 
-/* All functions are called without a further look, so all of them must be there. */
+/* These are called without a further look, so all of them must be there. */
 static bool has_functions(const struct qvf_backend *b)
 {
         return b->probe && b->device_open && b->device_close && b->event_fd && b->buffer_new &&
@@ -101,7 +102,7 @@ static int check_symbol(
         if (backend->abi != QVF_BACKEND_ABI)
                 return qvf_error_set(error, -EINVAL, "plugin %s: made for plugin ABI %u, expected %u", name,
                                 backend->abi, QVF_BACKEND_ABI);
-        if (backend->size < sizeof(*backend) || room < backend->size)
+        if (backend->size < SIZE_LEAST || room < backend->size)
                 return qvf_error_set(error, -EINVAL,
                                 "plugin %s: its description says %u bytes and has %llu, expected %zu", name,
                                 backend->size, (unsigned long long)room, sizeof(*backend));
@@ -191,4 +192,9 @@ int qvf_backend_list(const char *folder, char (*names)[QVF_BACKEND_NAME_SIZE], u
         qsort(names, count, sizeof(*names), compare_names);
         *ret_count = count;
         return 0;
+}
+
+bool qvf_backend_can_tune(const struct qvf_backend *backend)
+{
+        return backend->size >= offsetof(struct qvf_backend, tune) + sizeof(backend->tune) && backend->tune;
 }

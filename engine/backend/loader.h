@@ -19,4 +19,7 @@ int qvf_backend_open(const char *folder, const char *name, const struct qvf_back
 int qvf_backend_list(const char *folder, char (*names)[QVF_BACKEND_NAME_SIZE], uint32_t capacity,
                 uint32_t *ret_count, struct qvf_error *error);
 
+/* Whether backend->tune may be called. */
+bool qvf_backend_can_tune(const struct qvf_backend *backend);
+
 #endif

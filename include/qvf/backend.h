@@ -48,6 +48,25 @@ struct qvf_device_options {
         uint32_t threads;       /* 0: as many as the device finds sensible; CPU only */
         uint32_t submission_ms; /* longest piece of work between two looks at pause; 0: 100 */
         int32_t cache_folder; /* descriptor of a folder for compiled shaders and the like; 0: nothing is kept */
+        const char *tuning; /* what tune() gave for this device and driver; NULL: what the cache folder has */
+};
+
+#define QVF_TUNING_BYTES 2048u /* of a tuning's text, with its NUL */
+
+struct qvf_tuning_row { /* one way to do a thing, as it was measured */
+        uint32_t size;
+        uint32_t chosen;
+        const char *what, *way; /* they and note hold during the call */
+        double ms;              /* 0: not measured, and note says why */
+        const char *note;
+};
+
+struct qvf_tuning_options {
+        uint32_t size;
+        uint32_t budget_ms; /* about so long; what is not measured by then stays as it is */
+        void *context;
+        void (*tell)(void *context,
+                        const struct qvf_tuning_row *row); /* as it goes on; NULL: nobody looks */
 };
 
 struct qvf_weight { /* a constant matrix as a model file holds it */
@@ -154,6 +173,12 @@ struct qvf_backend {
         int (*wait)(struct qvf_program *program, int timeout_ms); /* -1: no limit */
         /* on: the run stops at the next boundary, within submission_ms; off: it goes on from there. */
         int (*pause)(struct qvf_program *program, bool on);
+
+        /* From here on a plugin may be made for an older host, or have NULL: ask qvf_backend_can_tune() (loader.h).
+         * Measures on an opened device that has no program which way to do things is the fastest here, and writes it as a
+         * text that a later device_open() takes. No way changes a result. With a cache folder it is kept there too. */
+        int (*tune)(struct qvf_device *device, const struct qvf_tuning_options *options,
+                        char ret_text[QVF_TUNING_BYTES]);
 };
 
 #endif

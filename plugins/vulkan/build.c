@@ -368,12 +368,26 @@ static int check(const struct vk_build *self, const struct vk_dispatch *dispatch
         return dispatch->n_bind >= VK_BINDINGS || dispatch->n_constants > VK_CONSTANTS ? -EINVAL : 0;
 }
 
+static void trace(struct vk_trace *all, const struct vk_dispatch *dispatch)
+{
+        uint64_t hash = (all->hash ^ (uint64_t)dispatch->shader) * 0x9e3779b97f4a7c15u;
+
+        for (uint32_t i = 0; i < dispatch->n_constants; i++)
+                hash = (hash ^ dispatch->constant[i]) * 0x9e3779b97f4a7c15u + (hash >> 29);
+        for (int axis = 0; axis < 3; axis++)
+                hash = (hash ^ dispatch->groups[axis]) * 0x9e3779b97f4a7c15u + (hash >> 29);
+        all->hash = hash;
+        all->cost += dispatch->cost;
+        all->dearest = qvf_max_u64(all->dearest, dispatch->cost);
+}
+
 static void count(struct vk_build *self, const struct vk_dispatch *dispatch, int r)
 {
         if (r < 0)
                 vk_log(&self->device->host, 0, "vulkan: %s can't be recorded: %s",
                                 vk_shader_codes[dispatch->shader].name, strerror(-r));
         fail(self, r < 0 ? r : 0);
+        trace(&self->trace, dispatch);
         self->n_dispatches++;
         self->in_chunk++;
         self->chunk_cost += dispatch->cost;

@@ -36,6 +36,7 @@ struct vk_build {
         uint32_t n_dispatches, n_chunks, n_barriers;
         uint32_t in_chunk;
         uint64_t chunk_cost;
+        struct vk_trace trace;
         struct vk_touched touched[VK_TOUCHED_MOST];
         uint32_t n_touched;
         struct vk_later { /* recorded behind the next barrier */

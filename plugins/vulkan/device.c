@@ -151,6 +151,12 @@ int vk_device_open(const struct qvf_host *host, uint32_t index, const struct qvf
                         options->cache_folder > 0)
                 device->cache_folder = fcntl(options->cache_folder, F_DUPFD_CLOEXEC, 3);
         r = open_device(device, index);
+        if (r == 0)
+                vk_tuned_load(device,
+                                options && options->size >= offsetof(struct qvf_device_options,
+                                                                            tuning) + sizeof(options->tuning)
+                                                ? options->tuning
+                                                : NULL);
         if (r < 0) {
                 vk_device_close(device);
                 return r;

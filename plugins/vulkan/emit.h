@@ -15,6 +15,7 @@
 #include "plugins/common/program_check.h"
 #include "qvf/backend.h"
 #include "plugins/vulkan/shader_list.h" /* generated */
+#include "plugins/vulkan/tuning.h"
 
 #define VK_BINDINGS 12u
 #define VK_CONSTANTS 9u
@@ -84,6 +85,7 @@ struct vk_call { /* an operation to emit */
         uint32_t at;   /* its place in the program */
         const struct vk_features *features;
         const struct vk_limits *limits;
+        const struct vk_tuning *tuning;
 };
 
 /* Appends a dispatch. The first failure sticks and is returned by the end of the build: no need to look. */

@@ -147,7 +147,7 @@ static void tell_memory(VkPhysicalDevice physical, struct qvf_device_info *info)
         }
 }
 
-static void describe(VkPhysicalDevice physical, struct qvf_device_info *ret_info)
+void vk_describe(VkPhysicalDevice physical, struct qvf_device_info *ret_info)
 {
         VkPhysicalDeviceDriverProperties driver = {
                 .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES,
@@ -198,7 +198,7 @@ int vk_probe(const struct qvf_host *host, struct qvf_device_info *infos, uint32_
                 return 0;
         count = vk_devices(instance, devices);
         for (uint32_t i = 0; i < count && i < capacity; i++)
-                describe(devices[i], &infos[i]);
+                vk_describe(devices[i], &infos[i]);
         *ret_count = count < capacity ? count : capacity;
         vkDestroyInstance(instance, NULL);
         return 0;

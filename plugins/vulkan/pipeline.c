@@ -56,7 +56,7 @@ static int make_layouts(struct vk_pipelines *self)
         r = r < 0 ? r
                   : vk_errno(device, vkCreatePipelineLayout(device->device, &layout, NULL, &self->layout),
                                     "making a layout");
-        return r < 0 ? r : vk_pipeline_cache_load(device, device->cache_folder, &self->cache);
+        return r < 0 ? r : vk_pipeline_cache_load(device, &self->cache);
 }
 
 int vk_pipelines_new(struct qvf_device *device, struct vk_pipelines **ret_pipelines)
@@ -85,7 +85,7 @@ void vk_pipelines_free(struct vk_pipelines *self)
                 if (self->modules[i])
                         vkDestroyShaderModule(device, self->modules[i], NULL);
         if (self->cache && self->count > 0)
-                vk_pipeline_cache_store(self->device, self->device->cache_folder, self->cache);
+                vk_pipeline_cache_store(self->device, self->cache);
         if (self->cache)
                 vkDestroyPipelineCache(device, self->cache, NULL);
         if (self->layout)

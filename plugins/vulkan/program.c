@@ -42,9 +42,11 @@ static struct vk_call make_call(const struct vk_build *build, const struct qvf_p
 {
         const struct qvf_device *device = build->device;
         const struct qvf_op *op = &desc->ops[at];
-        struct vk_call call = {
-                .op = op, .at = at, .features = &device->features, .limits = &device->limits
-        };
+        struct vk_call call = { .op = op,
+                .at = at,
+                .features = &device->features,
+                .limits = &device->limits,
+                .tuning = &device->tuning };
         int row_operand = qvf_program_row_operand(op->kind);
 
         for (uint32_t i = 0; i < qvf_program_operand_count(op->kind); i++) {
@@ -137,6 +139,19 @@ int vk_program_size(struct qvf_device *device, const struct qvf_program_desc *de
         r = r < 0 ? r : emit_all(&build, desc, &limits);
         if (r == 0)
                 *ret_bytes = memory_of(&build);
+        return r;
+}
+
+int vk_program_trace(
+                struct qvf_device *device, const struct qvf_program_desc *desc, struct vk_trace *ret_trace)
+{
+        struct vk_build build = { .device = device };
+        struct qvf_program_limits limits;
+        int r = check(device, desc, true, &limits);
+
+        r = r < 0 ? r : emit_all(&build, desc, &limits);
+        if (r == 0)
+                *ret_trace = build.trace;
         return r;
 }
 

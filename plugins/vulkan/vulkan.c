@@ -30,4 +30,5 @@ __attribute__((visibility("default"))) const struct qvf_backend qvf_backend = {
         .submit = vk_submit,
         .wait = vk_wait,
         .pause = vk_pause,
+        .tune = vk_tune,
 };

@@ -37,8 +37,10 @@ struct qvf_device {
         struct vk_limits limits;
         uint64_t import_alignment; /* 0: no import of host memory */
         uint32_t submission_ms;
-        int cache_folder;        /* 0: none */
-        uint32_t walk_groups;    /* workgroups of walk.comp that run side by side; 0: it is not to be used */
+        int cache_folder; /* 0: none */
+        struct vk_tuning tuning;
+        uint32_t walk_held;      /* workgroups of walk.comp that run side by side; 0: they don't */
+        uint32_t walk_groups;    /* how many are used; 0: it is not to be used */
         bool sets_subgroup_size; /* each pipeline asks for features.subgroup_size */
         PFN_vkGetMemoryHostPointerPropertiesEXT host_pointer_properties;
         PFN_vkGetBufferDeviceAddressKHR buffer_address; /* NULL: buffers have none */
@@ -68,6 +70,7 @@ int vk_instance_new(const struct qvf_host *host, VkInstance *ret_instance);
 /* The devices that have a compute queue, the best first. */
 uint32_t vk_devices(VkInstance instance, VkPhysicalDevice devices[VK_DEVICES_MOST]);
 bool vk_has_extension(VkPhysicalDevice physical, const char *name);
+void vk_describe(VkPhysicalDevice physical, struct qvf_device_info *ret_info);
 int vk_probe(const struct qvf_host *host, struct qvf_device_info *infos, uint32_t capacity,
                 uint32_t *ret_count);
 
@@ -140,8 +143,17 @@ int vk_transfer_to(struct qvf_buffer *buffer, uint64_t offset, const void *bytes
 int vk_transfer_from(struct qvf_buffer *buffer, uint64_t offset, void *bytes, uint64_t length);
 
 /* pipeline_cache.c: what the driver compiled, kept in the folder that the host named */
-int vk_pipeline_cache_load(struct qvf_device *device, int folder, VkPipelineCache *ret_cache);
-void vk_pipeline_cache_store(struct qvf_device *device, int folder, VkPipelineCache cache);
+int vk_pipeline_cache_load(struct qvf_device *device, VkPipelineCache *ret_cache);
+void vk_pipeline_cache_store(struct qvf_device *device, VkPipelineCache cache);
+
+/* tuned.c: which of the ways that tuning.h names hold for this device */
+void vk_tuned_load(struct qvf_device *device, const char *text);
+/* After device->tuning was changed. */
+void vk_tuned_apply(struct qvf_device *device);
+
+/* tune.c */
+int vk_tune(struct qvf_device *device, const struct qvf_tuning_options *options,
+                char ret_text[QVF_TUNING_BYTES]);
 
 /* program.c */
 #define VK_SCRATCH_SLOTS 4u
@@ -181,6 +193,12 @@ struct qvf_program {
 #define VK_NEVER_RAN (-1)
 
 int vk_program_size(struct qvf_device *device, const struct qvf_program_desc *desc, uint64_t *ret_bytes);
+/* What its dispatches would be, without making it. */
+struct vk_trace {
+        uint64_t hash, cost, dearest; /* of all of them; the dearest one's cost */
+};
+int vk_program_trace(
+                struct qvf_device *device, const struct qvf_program_desc *desc, struct vk_trace *ret_trace);
 int vk_program_new(struct qvf_device *device, const struct qvf_program_desc *desc,
                 struct qvf_program **ret_program);
 void vk_program_free(struct qvf_program *program);

@@ -230,7 +230,7 @@ int vk_walk_try(struct qvf_device *device)
         r = r < 0 ? r : run(&trial, &good);
         release(&trial);
         if (good)
-                device->walk_groups = trial.groups;
+                device->walk_held = device->walk_groups = trial.groups;
         vk_log(&device->host, 3, "vulkan: %u workgroups %s side by side", trial.groups,
                         good ? "go on" : "do not go on");
         return r;

@@ -29,10 +29,26 @@ static struct service *begin(const char *fault, const char *at, const char *time
         snprintf(path, sizeof(path), "%s/faults", service->folder);
         setenv("QVF_FAULT_FILE", path, 1);
         setenv("QVF_FAULT_TIMES", times, 1);
+        snprintf(path, sizeof(path), "%s/tuned", service->folder);
+        setenv("QVF_FAULT_TUNED", path, 1);
         service_start(service);
         ck_assert(service_wait(service, "devices/faulty_2d0", "Device", "State", "ready failed", 60));
         service_add_model(service, "tiny", MODEL);
         return service;
+}
+
+/* What the worker's device was told to be tuned to. */
+static void assert_tuned(const struct service *service)
+{
+        char path[160], text[64] = "";
+        FILE *file;
+
+        snprintf(path, sizeof(path), "%s/tuned", service->folder);
+        file = fopen(path, "r");
+        ck_assert_ptr_nonnull(file);
+        ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, file), 0);
+        fclose(file);
+        ck_assert_str_eq(text, "budget 2000 ms\nverily\n");
 }
 
 static void finish(struct service *service)
@@ -78,6 +94,7 @@ static void once(const char *fault, const char *words)
         ck_assert_uint_eq(faults(service), 1);
         device = service_text(service, job, "Job", "Device");
         ck_assert_str_eq(device, "faulty-0");
+        assert_tuned(service);
         finish(service);
 }
 

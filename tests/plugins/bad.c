@@ -70,7 +70,9 @@ __attribute__((visibility("default"))) const struct qvf_backend qvf_backend = {
         .abi = QVF_BACKEND_ABI,
 #endif
 #if defined(BAD_short)
-        .size = sizeof(qvf_backend) - sizeof(void *),
+        .size = offsetof(struct qvf_backend, tune) - sizeof(void *),
+#elif defined(BAD_old) /* and good: made before there was tune() */
+        .size = offsetof(struct qvf_backend, tune),
 #elif defined(BAD_long)
         .size = 2 * sizeof(qvf_backend),
 #else

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The CPU backend, until it goes wrong. QVF_FAULT says how: "crash", "hang", "lost", "memory", "wrong". QVF_FAULT_AT: at
  * which submission of the process (1: the first), and from then on at each. QVF_FAULT_FILE and QVF_FAULT_TIMES: the
- * file gets a byte for each process that went wrong, and when it has so many, no further one does. */
+ * file gets a byte for each process that went wrong, and when it has so many, no further one does. It can be tuned: its
+ * opening writes what it was given of that into QVF_FAULT_TUNED; QVF_FAULT "tune": the process dies of the tuning. */
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +15,7 @@
 
 extern const struct qvf_backend cpu_backend; /* of plugins/cpu/cpu.c, which is compiled under this name */
 
-enum fault { FAULT_NONE, FAULT_CRASH, FAULT_HANG, FAULT_LOST, FAULT_MEMORY, FAULT_WRONG };
+enum fault { FAULT_NONE, FAULT_CRASH, FAULT_HANG, FAULT_LOST, FAULT_MEMORY, FAULT_WRONG, FAULT_TUNE };
 
 static struct {
         enum fault kind;
@@ -30,7 +32,7 @@ static struct {
 
 static void read_wishes(void)
 {
-        static const char *const names[] = { "", "crash", "hang", "lost", "memory", "wrong" };
+        static const char *const names[] = { "", "crash", "hang", "lost", "memory", "wrong", "tune" };
         const char *kind = getenv("QVF_FAULT"), *at = getenv("QVF_FAULT_AT"),
                    *file = getenv("QVF_FAULT_FILE"), *times = getenv("QVF_FAULT_TIMES");
         struct stat status;
@@ -48,7 +50,7 @@ static void read_wishes(void)
 
 static bool wrong_now(void)
 {
-        if (state.kind == FAULT_NONE || state.submissions < state.at)
+        if (state.kind == FAULT_NONE || state.kind == FAULT_TUNE || state.submissions < state.at)
                 return false;
         if (!state.counted && state.file >= 0 && write(state.file, "x", 1) < 0)
                 abort();
@@ -72,8 +74,25 @@ static int faulty_probe(const struct qvf_host *host, struct qvf_device_info *inf
 static int faulty_open(const struct qvf_host *host, uint32_t index, const struct qvf_device_options *options,
                 struct qvf_device **ret_device)
 {
+        const char *path = getenv("QVF_FAULT_TUNED");
+        FILE *file = path && options->tuning && options->tuning[0] ? fopen(path, "w") : NULL;
+
+        if (file) {
+                fputs(options->tuning, file);
+                fclose(file);
+        }
         read_wishes();
         return cpu_device_open(host, index, options, ret_device);
+}
+
+static int faulty_tune(struct qvf_device *device, const struct qvf_tuning_options *options,
+                char ret_text[QVF_TUNING_BYTES])
+{
+        (void)device;
+        if (state.kind == FAULT_TUNE)
+                abort();
+        snprintf(ret_text, QVF_TUNING_BYTES, "budget %u ms\nverily\n", options->budget_ms);
+        return 0;
 }
 
 static int faulty_pack_size(struct qvf_device *device, const struct qvf_weight *weight, uint64_t *ret_bytes)
@@ -177,4 +196,5 @@ __attribute__((visibility("default"))) const struct qvf_backend qvf_backend = {
         .submit = faulty_submit,
         .wait = faulty_wait,
         .pause = cpu_pause,
+        .tune = faulty_tune,
 };

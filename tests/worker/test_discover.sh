@@ -18,6 +18,15 @@ outcome() {
 	if [ "$found" = "$2" ]; then echo "ok $1"; else echo "FAIL $1: '$found', expected '$2'"; fi
 }
 
+# tuned NAME WANTED FAULT OPTION…: what was tuned of a device that passed.
+tuned() {
+	name=$1 wanted=$2 fault=$3
+	shift 3
+	found=$(QVF_PLUGIN_DIR=$faulty QVF_FAULT=$fault timeout -k 5 60 "$worker" --discover --limit 30 "$@" faulty 2>/dev/null |
+		sed -n 's/.*"self_test":"passed".*"tuning":"\([^"]*\)".*/[\1]/p')
+	if [ "$found" = "[$wanted]" ]; then echo "ok $name"; else echo "FAIL $name: '$found', expected '[$wanted]'"; fi
+}
+
 found=$(timeout -k 5 120 "$worker" --discover --limit 60 cpu)
 case $found in
 *'"backends":[{"name":"cpu","error":""'*'"self_test":"passed"'*) echo "ok the CPU passes" ;;
@@ -33,6 +42,9 @@ case $(timeout -k 5 60 "$worker" --discover nothing) in
 *) echo "FAIL a backend that is not there" ;;
 esac
 if [ -f "$faulty/faulty.so" ]; then
+	tuned "a device that passed is tuned" 'budget 2000 ms\nverily\n' none
+	tuned "one that dies of it is used untuned" '' tune
+	tuned "as is one that nobody wants tuned" '' none --no-tuning
 	outcome "a device that crashes" crashed crash 20
 	outcome "a device that hangs" hung hang 20
 	outcome "a device that computes wrongly" failed wrong 20

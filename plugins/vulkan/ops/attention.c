@@ -3,13 +3,13 @@
  * which a second dispatch adds up. */
 #include "plugins/vulkan/ops/attention.h"
 
+#include "common/checked.h"
 #include "plugins/vulkan/ops/ops.h"
 
-#define THREADS_MOST 512u    /* 16 blocks of 32 positions: a span */
-#define SPAN 512u            /* positions whose sums begin anew: docs/arithmetic.md */
-#define ROWS_TO_CUT 8u       /* with more the rows and heads are enough */
-#define ROWS_OF_A_PROMPT 16u /* from here on tiles are better */
-#define TILE 64u             /* rows, in attention_tile.glsl */
+#define THREADS_MOST 512u /* 16 blocks of 32 positions: a span */
+#define SPAN 512u         /* positions whose sums begin anew: docs/arithmetic.md */
+#define ROWS_TO_CUT 8u    /* with more the rows and heads are enough */
+#define TILE 64u          /* rows, in attention_tile.glsl */
 
 enum { Y, Q, KEYS, VALUES, PLACE, TABLE };
 
@@ -82,7 +82,8 @@ static void emit_prompt(struct vk_build *build, const struct vk_call *call)
         d.constant[0] = (uint32_t)call->op->i[0];
         d.constant[1] = call->operand[KEYS].dtype;
         d.constant[2] = call->operand[VALUES].dtype;
-        d.constant[5] = vk_attention_step(call);
+        d.constant[5] = (uint32_t)qvf_min_u64(
+                        vk_attention_step(call), call->tuning->value[VK_TUNE_PROMPT_STEP]);
         d.n_constants = 6;
         d.groups[1] = d.groups[0];
         d.groups[0] = vk_div_up(call->rows, TILE);
@@ -113,11 +114,12 @@ void vk_op_attention(struct vk_build *build, const struct vk_call *call)
                 vk_attention_cut(build, call);
                 return;
         }
-        if (call->rows >= ROWS_OF_A_PROMPT) {
+        if (call->rows >= call->tuning->value[VK_TUNE_PROMPT_ROWS]) {
                 emit_prompt(build, call);
                 return;
         }
-        d.constant[0] = vk_attention_threads(call->limits, size);
+        d.constant[0] = (uint32_t)qvf_min_u64(vk_attention_threads(call->limits, size),
+                        call->tuning->value[VK_TUNE_ATTENTION_LANES]);
         d.constant[1] = size;
         d.constant[2] = o[KEYS].dtype;
         d.constant[3] = o[VALUES].dtype;

@@ -20,7 +20,6 @@
 #define OUTER_WIDE_MOST 32u /* as DEPTH_MOST, with four columns */
 #define LANES_INVOCATIONS 128u
 #define VECTOR_INVOCATIONS 256u
-#define VECTOR_NUMBERS 4u /* of matmul_vector.comp by a subgroup */
 #define VECTOR_DEPTH 2u
 #define TASKS_ENOUGH 4096u  /* with fewer, all subgroups of a workgroup do one together */
 #define TOGETHER_LEAST 512u /* of K, for that */
@@ -246,7 +245,7 @@ static bool emit_lanes(struct vk_build *build, const struct vk_call *call, const
 {
         const struct vk_dense *p = piece->product;
         uint32_t lanes = call->features->subgroup_size, m = piece->m, rows = 1, columns = 4;
-        uint32_t tasks;
+        uint32_t tasks, each = call->tuning->value[VK_TUNE_THIN_ROWS];
         bool aligned = p->weight->value->offset % 16 == 0, together;
         struct vk_dispatch d;
 
@@ -265,7 +264,12 @@ static bool emit_lanes(struct vk_build *build, const struct vk_call *call, const
         if (p->transposed)
                 columns = 8;
         tasks = vk_div_up(piece->n, columns) * vk_div_up(m, rows);
-        together = tasks < TASKS_ENOUGH && piece->k >= TOGETHER_LEAST;
+        together = tasks < TASKS_ENOUGH &&
+                   piece->k >= TOGETHER_LEAST; /* which makes other sums: not tuned */
+        if (piece->n <= NARROW || p->transposed) {
+                rows = m >= 4 * each ? 4 : m >= 2 * each ? 2 : 1;
+                tasks = vk_div_up(piece->n, columns) * vk_div_up(m, rows);
+        }
         d.constant[1] = rows;
         if (p->transposed) {
                 d.shader = VK_SHADER_MATMUL_BACKWARD_LANES;
@@ -292,7 +296,8 @@ static bool emit_vector(struct vk_build *build, const struct vk_call *call, cons
         uint32_t lanes = call->features->subgroup_size;
         uint32_t threads = call->limits->invocations < VECTOR_INVOCATIONS ? LANES_INVOCATIONS
                                                                           : VECTOR_INVOCATIONS;
-        const uint32_t constants[] = { VECTOR_NUMBERS, VECTOR_DEPTH, threads, lanes };
+        uint32_t numbers = call->tuning->value[VK_TUNE_HEAD_NUMBERS];
+        const uint32_t constants[] = { numbers, VECTOR_DEPTH, threads, lanes };
         struct vk_dispatch d;
 
         if (piece->m != 1 || p->transposed || !call->features->subgroup || lanes > LANES_INVOCATIONS ||
@@ -304,9 +309,20 @@ static bool emit_vector(struct vk_build *build, const struct vk_call *call, cons
         for (unsigned i = 0; i < 4; i++)
                 d.constant[1 + i] = constants[i];
         d.n_constants = 5;
-        share_out(&d, vk_div_up(piece->n, VECTOR_NUMBERS * (threads / lanes)));
+        share_out(&d, vk_div_up(piece->n, numbers * (threads / lanes)));
         vk_emit(build, &d);
         return true;
+}
+
+/* Of a workgroup, four at a time. */
+static uint32_t outer_rows(const struct vk_call *call, uint32_t m)
+{
+        uint32_t rows = (m <= 512                   ? 4u
+                                        : m <= 1024 ? 8u
+                                                    : 16u) *
+                        call->tuning->value[VK_TUNE_OUTER_PERCENT] / 100;
+
+        return rows < 4 ? 4 : rows;
 }
 
 /* As emit_outer(), four columns at a time. */
@@ -320,7 +336,7 @@ static bool emit_outer_wide(struct vk_build *build, const struct vk_call *call, 
                 return false;
         d = dispatch_of(call, piece);
         d.shader = p->transposed ? VK_SHADER_MATMUL_BACKWARD_OUTER_WIDE : VK_SHADER_MATMUL_OUTER_WIDE;
-        d.constant[1] = piece->m <= 512 ? 4 : piece->m <= 1024 ? 8 : 16;
+        d.constant[1] = outer_rows(call, piece->m);
         d.constant[2] = piece->k <= 8 ? 8 : piece->k <= 16 ? 16 : OUTER_WIDE_MOST;
         d.n_constants = 3;
         d.groups[0] = vk_div_up(piece->n, 4 * 64);

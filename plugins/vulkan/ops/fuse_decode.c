@@ -11,7 +11,6 @@
 #define INVOCATIONS 256u
 #define COLUMNS_MOST 13824u /* as in decode.glsl */
 #define PIECES_MOST 14u
-#define GROUPS_WANTED 264u /* two for each core of a large GPU */
 
 static const struct vk_operand *row_of(const struct vk_chain *chain)
 {
@@ -124,14 +123,14 @@ static uint32_t cut(const struct vk_chain *chain, struct vk_dispatch *d)
         const struct vk_call *call = chain->quantize;
         const struct qvf_value *weight = chain->product[0]->operand[3].value;
         uint32_t fours = vk_packed_row_words(weight->dtype, weight->columns) / 4, rows = 0, groups = 0;
-        uint32_t lanes = 4, passes;
+        uint32_t lanes = 4, passes, wanted = call->tuning->value[VK_TUNE_DECODE_GROUPS];
 
         for (uint32_t i = 0; i < chain->parts; i++)
                 rows += chain->product[i]->operand[3].rows;
         while (lanes < call->features->subgroup_size && lanes < fours &&
-                        (lanes < 8 || rows * lanes / INVOCATIONS < GROUPS_WANTED))
+                        (lanes < 8 || rows * lanes / INVOCATIONS < wanted))
                 lanes *= 2;
-        passes = rows * lanes / INVOCATIONS / GROUPS_WANTED;
+        passes = rows * lanes / INVOCATIONS / wanted;
         passes = passes < 1 ? 1 : passes > 8 ? 8 : passes;
         d->constant[5] = lanes;
         d->constant[6] = passes;

@@ -4,9 +4,8 @@
 #include "common/checked.h"
 #include "plugins/vulkan/pack.h"
 
-#define OUTPUTS_MOST 4u    /* of one workgroup: each word of q is read once for all of them */
-#define GROUPS_WANTED 512u /* enough for every core of a large GPU */
-#define SUMS_MOST 16u      /* of an invocation: registers */
+#define OUTPUTS_MOST 4u /* of one workgroup: each word of q is read once for all of them */
+#define SUMS_MOST 16u   /* of an invocation: registers */
 
 enum vk_ternary_layout vk_ternary_layout(const struct qvf_value *weight)
 {
@@ -72,7 +71,9 @@ bool vk_ternary_has_dot(const struct vk_call *call)
 /* Words of a row, shared out evenly over as few rounds as can be. */
 static uint32_t vector_invocations(const struct vk_call *call, const struct qvf_value *weight)
 {
-        uint32_t most = qvf_min_u64(call->limits->invocations, 256), step = call->features->subgroup_size;
+        uint32_t most = (uint32_t)qvf_min_u64(
+                        call->limits->invocations, call->tuning->value[VK_TUNE_VECTOR_LANES]);
+        uint32_t step = call->features->subgroup_size;
         uint32_t words = weight->packed ? vk_packed_row_words(weight->dtype, weight->columns)
                                         : weight->columns / 4;
         uint32_t rounds = vk_div_up(words, most);
@@ -85,11 +86,11 @@ static uint32_t vector_invocations(const struct vk_call *call, const struct qvf_
 uint32_t vk_ternary_vector(const struct vk_call *call, const struct qvf_value *weight, uint32_t outputs,
                 uint32_t rows, struct vk_dispatch *dispatch)
 {
-        uint32_t each = OUTPUTS_MOST, together = 1;
+        uint32_t each = OUTPUTS_MOST, together = 1, wanted = call->tuning->value[VK_TUNE_VECTOR_GROUPS];
 
         while (together < rows)
                 together *= 2;
-        while (each > 1 && (outputs / each < GROUPS_WANTED || each * together > SUMS_MOST))
+        while (each > 1 && (outputs / each < wanted || each * together > SUMS_MOST))
                 each /= 2;
         dispatch->constant[0] = vector_invocations(call, weight);
         dispatch->constant[1] = vk_ternary_layout(weight);

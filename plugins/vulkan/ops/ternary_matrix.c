@@ -15,8 +15,8 @@
 #define LARGE_ROWS 1024u   /* for these and more */
 #define SCRATCH_BYTES (64u << 20) /* of f16 gradients at a time, */
 #define ROWS_LEAST 1024u          /* unless these rows are more */
-#define VECTOR_ROWS 4u            /* up to these the vector kernel is faster */
-#define FORWARD_SPEED 64u         /* times as fast as multiplications one by one */
+#define VECTOR_ROWS 4u    /* up to these the vector kernel is faster, and an adapter is added by itself */
+#define FORWARD_SPEED 64u /* times as fast as multiplications one by one */
 #define BACKWARD_SPEED 32u
 #define MATRIX 16u /* rows and columns of a matrix of sums */
 
@@ -58,6 +58,23 @@ static const struct tiling backward_p1[] = {
         { 16, 80, 128, 1, 1, 8 },
 };
 
+/* In place of each of backward_p2 and backward_p1, what VK_TUNE_BACKWARD_TILES may take: the depth of a step and how many
+ * subgroups share it are the same, since sums of floats hang on them. */
+#define OTHERS 3u
+static const struct tiling others_p2[][OTHERS] = {
+        { { 64, 128, 64, 2, 2, 1 }, { 64, 64, 64, 2, 2, 1 }, { 128, 64, 64, 2, 2, 1 } },
+        { { 128, 128, 64, 2, 2, 1 }, { 64, 64, 64, 2, 2, 1 }, { 32, 128, 64, 1, 4, 1 } },
+        { { 32, 64, 128, 1, 2, 2 }, { 64, 128, 128, 2, 2, 2 }, { 64, 64, 128, 2, 4, 2 } },
+        { { 32, 64, 128, 2, 2, 4 }, { 64, 64, 128, 2, 2, 4 }, { 16, 64, 128, 1, 2, 4 } },
+        { { 16, 64, 128, 1, 2, 8 }, { 32, 64, 128, 1, 1, 8 }, { 16, 32, 128, 1, 1, 8 } },
+};
+static const struct tiling others_p1[][OTHERS] = {
+        { { 64, 160, 64, 2, 2, 1 }, { 64, 80, 64, 2, 1, 1 }, { 128, 80, 64, 4, 1, 1 } },
+        { { 64, 80, 128, 2, 1, 4 }, { 32, 80, 128, 1, 1, 4 }, { 128, 80, 128, 2, 1, 4 } },
+        { { 32, 80, 128, 2, 1, 8 }, { 64, 80, 128, 2, 1, 8 }, { 16, 80, 128, 1, 1, 8 } },
+        { { 32, 80, 128, 1, 1, 8 }, { 32, 80, 128, 2, 1, 8 }, { 0 } },
+};
+
 static uint32_t tiles(const struct tiling *t, uint32_t rows, uint32_t columns)
 {
         return vk_div_up(rows, t->m) * vk_div_up(columns, t->n);
@@ -95,14 +112,19 @@ static bool passed_over(uint32_t i, bool *ret_take)
         return wanted && i < strtoul(wanted, NULL, 10);
 }
 
+struct wanted {                       /* of a tiling */
+        uint32_t first, small, large; /* the first that is looked at; workgroups for small and large tiles */
+};
+
 /* The first that makes enough workgroups, without rows that are not there; else the last that can be. */
 static const struct tiling *choose(const struct vk_call *call, const struct tiling *list, uint32_t count,
-                uint32_t (*shared)(const struct tiling *), uint32_t rows, uint32_t columns, uint32_t large)
+                uint32_t (*shared)(const struct tiling *), uint32_t rows, uint32_t columns,
+                const struct wanted *wants)
 {
         const struct tiling *chosen = NULL;
 
-        for (uint32_t i = 0; i < count; i++) {
-                uint32_t wanted = list[i].m * list[i].n > SMALL ? large : GROUPS_WANTED;
+        for (uint32_t i = wants->first; i < count; i++) {
+                uint32_t wanted = list[i].m * list[i].n > SMALL ? wants->large : wants->small;
                 bool take;
 
                 if (!fits(call, &list[i], shared(&list[i])) || passed_over(i, &take))
@@ -161,22 +183,33 @@ static void emit_forward(struct vk_build *build, const struct vk_call *call, con
         vk_emit(build, &d);
 }
 
+/* Integers give the same sums in any tiling. */
+static struct wanted forward_wants(const struct vk_call *call)
+{
+        const uint16_t *tuned = call->tuning->value;
+        uint32_t large = call->rows < LARGE_ROWS ? LARGE_WANTED : LARGE_FORWARD;
+
+        return (struct wanted){ tuned[VK_TUNE_FORWARD_LARGEST],
+                GROUPS_WANTED * tuned[VK_TUNE_FORWARD_PERCENT] / 100,
+                large * tuned[VK_TUNE_FORWARD_PERCENT] / 100 };
+}
+
 bool vk_ternary_matrix(struct vk_build *build, const struct vk_call *call, const struct vk_call *adapter)
 {
         const struct vk_operand *o = call->operand;
         const struct qvf_value *weight = o[3].value;
         uint32_t step = (uint32_t)qvf_min_u64(vk_rows_in_range(call, &o[0]), vk_rows_in_range(call, &o[1]));
+        uint32_t by_vector = adapter ? VECTOR_ROWS : call->tuning->value[VK_TUNE_VECTOR_ROWS];
+        const struct wanted wants = forward_wants(call);
         const struct tiling *t;
-        uint32_t large;
 
         if (!call->features->matrix_int8 || !weight->packed || weight->block_scales ||
-                        call->rows <= VECTOR_ROWS || vk_ternary_rows_in_range(call, weight) < weight->rows)
+                        call->rows <= by_vector || vk_ternary_rows_in_range(call, weight) < weight->rows)
                 return false;
-        large = call->rows < LARGE_ROWS ? LARGE_WANTED : LARGE_FORWARD;
         t = weight->dtype == QVF_TQ2_0 ? choose(call, forward_p2, QVF_ARRAY_LENGTH(forward_p2),
-                                                         forward_shared, call->rows, weight->rows, large)
+                                                         forward_shared, call->rows, weight->rows, &wants)
                                        : choose(call, forward_p1, QVF_ARRAY_LENGTH(forward_p1),
-                                                         forward_shared, call->rows, weight->rows, large);
+                                                         forward_shared, call->rows, weight->rows, &wants);
         if (!t)
                 return false;
         for (uint32_t row = 0; row < call->rows; row += step)
@@ -237,6 +270,24 @@ static void emit_backward(struct vk_build *build, const struct vk_call *call, co
         vk_emit(build, &d);
 }
 
+static const struct tiling *choose_backward(
+                const struct vk_call *call, bool p2, uint32_t rows, uint32_t columns)
+{
+        const struct wanted wants = { 0, GROUPS_WANTED, LARGE_WANTED };
+        const struct tiling *list = p2 ? backward_p2 : backward_p1, *t;
+        uint32_t other = call->tuning->value[VK_TUNE_BACKWARD_TILES];
+
+        t = choose(call, list, p2 ? QVF_ARRAY_LENGTH(backward_p2) : QVF_ARRAY_LENGTH(backward_p1),
+                        backward_shared, rows, columns, &wants);
+        if (t && other > 0) {
+                const struct tiling *instead = &(p2 ? others_p2 : others_p1)[t - list][other - 1];
+
+                if (instead->m > 0 && fits(call, instead, backward_shared(instead)))
+                        return instead;
+        }
+        return t;
+}
+
 bool vk_ternary_matrix_backward(
                 struct vk_build *build, const struct vk_call *call, const struct vk_call *adapter)
 {
@@ -249,13 +300,8 @@ bool vk_ternary_matrix_backward(
                         vk_ternary_rows_in_range(call, weight) < weight->rows)
                 return false;
         step = qvf_min_u64(step, qvf_max_u64(SCRATCH_BYTES / 2 / o[1].columns, ROWS_LEAST));
-        t = weight->dtype == QVF_TQ2_0
-                            ? choose(call, backward_p2, QVF_ARRAY_LENGTH(backward_p2), backward_shared,
-                                              (uint32_t)qvf_min_u64(call->rows, step), o[0].columns,
-                                              LARGE_WANTED)
-                            : choose(call, backward_p1, QVF_ARRAY_LENGTH(backward_p1), backward_shared,
-                                              (uint32_t)qvf_min_u64(call->rows, step), o[0].columns,
-                                              LARGE_WANTED);
+        t = choose_backward(call, weight->dtype == QVF_TQ2_0, (uint32_t)qvf_min_u64(call->rows, step),
+                        o[0].columns);
         if (!t)
                 return false;
         for (uint64_t row = 0; row < call->rows; row += step)

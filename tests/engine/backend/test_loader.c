@@ -88,6 +88,21 @@ START_TEST(good)
 }
 END_TEST
 
+START_TEST(an_older_plugin_cannot_tune)
+{
+        const struct qvf_backend *backend;
+        struct qvf_error error = { 0 };
+
+        install("old");
+        install("good");
+        ck_assert_msg(qvf_backend_open(folder, "old", &backend, &error) == 0, "%s", error.text);
+        ck_assert(!qvf_backend_can_tune(backend));
+        ck_assert_int_eq(qvf_backend_open(folder, "good", &backend, &error), 0);
+        ck_assert(!qvf_backend_can_tune(backend)); /* it has none */
+        clean();
+}
+END_TEST
+
 START_TEST(bad_descriptions)
 {
         static const struct {
@@ -237,5 +252,5 @@ START_TEST(list_and_probe_cpu)
 }
 END_TEST
 
-QVF_SUITE("loader", 120, good, bad_descriptions, bad_files, symbolic_links, other_owner, probing,
-                list_and_probe_cpu)
+QVF_SUITE("loader", 120, good, an_older_plugin_cannot_tune, bad_descriptions, bad_files, symbolic_links,
+                other_owner, probing, list_and_probe_cpu)
