@@ -44,5 +44,5 @@ void vk_tuned_load(struct qvf_device *device, const char *text)
         vk_tuned_apply(device);
         vk_tuning_tell(&device->tuning, told, sizeof(told));
         if (told[0])
-                vk_log(&device->host, 3, "vulkan: tuned: %s", told);
+                vk_log(&device->host, 2, "vulkan: tuned for this device: %s", told);
 }

@@ -81,6 +81,60 @@ one_by_one 0 -o "$directory/standing" >"$directory/out" 2>&1 &&
 	one_by_one 64 -o "$directory/trial" >>"$directory/out" 2>&1 && cmp "$directory/standing" "$directory/trial" >>"$directory/out"
 result "where workgroups do not go on side by side, nothing walks" $?
 
+# Ways that a device may be tuned to change no bit, of prompts and of single tokens, and no operation.
+logits() { # FILE BATCH
+	"$program" logits -b vulkan -m models/tiny-silu.TQ2_0.gguf --ids "$ids" --batch "$2" -o "$1" >>"$directory/out" 2>&1
+}
+few='decode_groups=32 prompt_rows=64 prompt_step=16 attention_lanes=128 vector_groups=64 vector_lanes=64 outer_percent=50 thin_rows=128 head_numbers=1'
+many='decode_groups=528 prompt_rows=9 prompt_step=32 attention_lanes=256 vector_groups=2048 vector_lanes=128 outer_percent=200 thin_rows=1024 head_numbers=8'
+: >"$directory/out"
+logits "$directory/rules-97" 97 && logits "$directory/rules-12" 12 && logits "$directory/rules-1" 1
+for ways in "$few" "$many"; do
+	status=0
+	: >"$directory/out"
+	export QVF_VK_TUNING="$ways"
+	for batch in 97 12 1; do
+		logits "$directory/tuned" "$batch" && cmp "$directory/rules-$batch" "$directory/tuned" >>"$directory/out" || status=1
+	done
+	unset QVF_VK_TUNING
+	grep -q 'heeded' "$directory/out" && status=1
+	result "tuned to ${ways%% *} and the like, logits have the same bits" "$status"
+done
+QVF_VK_TUNING="$few" "$program" selftest -b vulkan --quick --seed "${QVF_TEST_SEED:-$(date +%s)}" >"$directory/out" 2>&1
+result 'conformance, tuned otherwise' $?
+shaders() { # of attention, in a prompt of 97 tokens with what QVF_VK_TUNING says
+	QVF_VK_PROFILE=1 QVF_VK_TUNING=$1 "$program" logits -b vulkan -m models/tiny-silu.TQ2_0.gguf --ids "${ids%,*}" --batch 48 \
+		-o "$directory/tuned" 2>&1 | sed -n 's/.* \(attention[a-z_]*\)$/\1/p' | sort -u | tr '\n' ' '
+}
+[ "$(shaders prompt_rows=16)" = 'attention_prompt ' ] && [ "$(shaders prompt_rows=64)" = 'attention ' ]
+result 'a forced way is the one that is taken' $?
+
+tune() { # ARGUMENT…
+	"$program" selftest -b vulkan --op FILL --quick --shader-cache "$directory/cache" "$@" >"$directory/out" 2>&1
+}
+mkdir "$directory/cache"
+tune --tune --budget 1500 && grep -q 'chosen' "$directory/out" && grep -q 'kept in' "$directory/out" &&
+	ls "$directory"/cache/*.tuning >>"$directory/out"
+result 'what is fastest is measured and kept' $?
+kept=$(echo "$directory"/cache/*.tuning)
+keep() { # LINE: instead of all that was chosen, with sums that are right
+	tail -c +33 "$kept" | head -n 4 >"$directory/text"
+	echo "$1" >>"$directory/text"
+	echo "sum $(sha256sum <"$directory/text" | cut -c 1-16)" >>"$directory/text"
+	for byte in $(sha256sum <"$directory/text" | cut -d ' ' -f 1 | sed 's/../& /g'); do
+		printf "\\$(printf %o "0x$byte")"
+	done >"$kept"
+	cat "$directory/text" >>"$kept"
+}
+keep 'head_numbers 2'
+tune && grep -q 'tuned for this device: head_numbers 2$' "$directory/out"
+result 'and read again' $?
+keep 'head_numbers 3'
+tune && grep -q "is not used: 'head_numbers 3' is nothing that can be chosen; the rules hold" "$directory/out"
+result 'a record of what there is not is refused with words' $?
+printf 'x' | dd of="$kept" bs=1 seek=50 conv=notrunc 2>>"$directory/out"
+tune && grep -q 'is damaged and is not used' "$directory/out"
+result 'a damaged record is refused with words' $?
 if ls /usr/share/vulkan/explicit_layer.d/*validation*.json >/dev/null 2>&1; then
 	status=0
 	VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$program" selftest -b vulkan --quick >"$directory/out" 2>&1 || status=1
