@@ -137,7 +137,8 @@ tune && grep -q 'is damaged and is not used' "$directory/out"
 result 'a damaged record is refused with words' $?
 if ls /usr/share/vulkan/explicit_layer.d/*validation*.json >/dev/null 2>&1; then
 	status=0
-	VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$program" selftest -b vulkan --quick >"$directory/out" 2>&1 || status=1
+	VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$program" selftest -b vulkan --quick --tune --budget 10000 \
+		>"$directory/out" 2>&1 || status=1
 	! grep -qi 'validation error\|VUID' "$directory/out" && [ "$status" -eq 0 ]
 	result 'the validation layer finds nothing' $?
 else
