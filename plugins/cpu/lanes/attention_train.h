@@ -4,7 +4,6 @@
 #ifndef QVF_PLUGINS_CPU_LANES_ATTENTION_TRAIN_H
 #define QVF_PLUGINS_CPU_LANES_ATTENTION_TRAIN_H
 
-#include "plugins/cpu/lanes/dense.h"
 #include "plugins/cpu/lanes/outer.h"
 
 #define CELLS 32u
@@ -21,19 +20,26 @@ static inline float *head_of(const struct cpu_operand *o, uint32_t row, uint32_t
         return (float *)o->data + (size_t)row * o->columns + (size_t)head * size;
 }
 
-/* A head of `cells` keys or values from row `key` on, turned: [size][CELLS]. */
+/* A head of `cells` keys or values from row `key` on, turned: [size, up to whole vectors][CELLS]; what is behind the last
+ * cell means nothing. */
 static inline void turn_cells(const struct cpu_operand *o, uint32_t key, uint32_t cells, uint32_t head,
                 uint32_t size, float *to)
 {
-        struct dense_part part = {
-                .dtype = QVF_F32,
-                .rows = cells,
-                .columns = size,
-                .weights = (const uint8_t *)head_of(o, key, head, size),
-                .row_bytes = o->columns * sizeof(float),
-        };
+        const float *from = head_of(o, key, head, size);
 
-        dense_turn(&part, to, CELLS);
+        for (uint32_t c = 0; c < size; c += LANES)
+                for (uint32_t i = 0; i < cells; i += LANES) {
+                        floats m[LANES];
+
+                        UNROLL
+                        for (uint32_t j = 0; j < LANES; j++)
+                                m[j] = load_left(from + at_most(i + j, cells - 1) * (size_t)o->columns + c,
+                                                size - c, size - c >= LANES);
+                        transpose(m);
+                        UNROLL
+                        for (uint32_t j = 0; j < LANES; j++)
+                                store(to + (c + j) * (size_t)CELLS + i, m[j]);
+                }
 }
 
 /* products[i][cell] = factor · Σ_c x[row + i][c] turned[c][cell] */

@@ -21,11 +21,12 @@ struct outer {
 #define OUTER_VECTORS (REGISTERS >= 32 ? 4u : 2u)
 #define OUTER_SUMS (OUTER_ROWS * OUTER_VECTORS)
 #define OUTER_TAIL 64u /* rows of b whose last columns are padded at a time */
-#define OUTER_SHALLOW                                                                                       \
-        32u /* up to here reading and writing `out` is most of the work: it is gone through row by row */
+/* Up to here reading and writing `out` is most of the work: it is gone through row by row, unless rows are short. */
+#define OUTER_SHALLOW 32u
+#define OUTER_NARROW 128u
 
 /* Rows i to i + I - 1, V vectors of columns from c on; `whole` is a constant that says that all of them are there, and
- * not only `left` columns of one vector. */
+ * not only `left` columns of the last vector. */
 static ALWAYS_INLINE void outer_tile(const struct outer *o, uint32_t i, uint32_t c, uint32_t left,
                 const bool whole, const unsigned I, const unsigned V)
 {
@@ -41,7 +42,7 @@ static ALWAYS_INLINE void outer_tile(const struct outer *o, uint32_t i, uint32_t
 
                 UNROLL
                 for (unsigned v = 0; v < V; v++)
-                        right[v] = load(b + v * LANES);
+                        right[v] = load_left(b + v * LANES, left, whole || v < V - 1);
                 UNROLL
                 for (unsigned r = 0; r < I; r++) {
                         floats number = all(a[r * a_row_step]);
@@ -54,9 +55,10 @@ static ALWAYS_INLINE void outer_tile(const struct outer *o, uint32_t i, uint32_t
         UNROLL
         for (unsigned j = 0; j < I * V; j++) {
                 float *out = o->out + (i + j / V) * o->out_step + c + j % V * LANES;
+                bool there = whole || j % V < V - 1;
                 floats sum = acc[j] * all(o->factor);
 
-                store_left(out, left, whole, o->accumulate ? sum + load_left(out, left, whole) : sum);
+                store_left(out, left, there, o->accumulate ? sum + load_left(out, left, there) : sum);
         }
 }
 
@@ -74,6 +76,20 @@ static ALWAYS_INLINE void outer_rows(
                 outer_tile(o, i, c, left, whole, 1, V);
 }
 
+#ifdef LOADS_SOME
+/* The last columns, not only whole vectors of them. */
+static inline void outer_tail(const struct outer *o, uint32_t c)
+{
+        uint32_t left = o->columns - c, vectors = left / LANES + 1;
+
+        switch (vectors) {
+        case 1: outer_rows(o, c, left, false, 1); break;
+        case 2: outer_rows(o, c, left - LANES, false, 2); break;
+        case 3: outer_rows(o, c, left - 2 * LANES, false, 3); break;
+        default: outer_rows(o, c, left - 3 * LANES, false, 4); break;
+        }
+}
+#else
 /* The last columns, fewer than a vector: rows of b are padded with zeros, some at a time. */
 static inline void outer_tail(const struct outer *o, uint32_t c)
 {
@@ -94,6 +110,7 @@ static inline void outer_tail(const struct outer *o, uint32_t c)
                 outer_rows(&some, 0, left, false, 1);
         }
 }
+#endif
 
 static inline void outer_columns(const struct outer *o)
 {
@@ -101,6 +118,15 @@ static inline void outer_columns(const struct outer *o)
 
         for (; c + OUTER_VECTORS * LANES <= o->columns; c += OUTER_VECTORS * LANES)
                 outer_rows(o, c, LANES, true, OUTER_VECTORS);
+#ifdef LOADS_SOME
+        if ((o->columns - c) % LANES > 0) {
+                outer_tail(o, c);
+                return;
+        }
+#endif
+        if (OUTER_VECTORS > 2)
+                for (; c + 2 * LANES <= o->columns; c += 2 * LANES)
+                        outer_rows(o, c, LANES, true, 2);
         for (; c + LANES <= o->columns; c += LANES)
                 outer_rows(o, c, LANES, true, 1);
         if (c < o->columns)
@@ -111,7 +137,7 @@ static inline void outer_product(const struct outer *o)
 {
         struct outer some = *o;
 
-        if (o->count > OUTER_SHALLOW) {
+        if (o->count > OUTER_SHALLOW || o->columns <= OUTER_NARROW) {
                 outer_columns(o);
                 return;
         }
