@@ -138,7 +138,4 @@ static ALWAYS_INLINE __m512 load_last_weights(
                         _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, row + 2 * (size_t)c)), 16));
 }
 
-/* A whole row as floats, zeros up to a multiple of 16. */
-void cpu_avx512_dequantise(uint32_t dtype, const uint8_t *row, uint32_t columns, float *to);
-
 #endif

@@ -11,6 +11,7 @@
 #define SHORT_PAIRS 1
 #define TIMES_POWER 1
 #define LOADS_SOME 1
+#define FOLDS_FOUR 1
 
 typedef float floats __attribute__((vector_size(64)));
 typedef int32_t ints __attribute__((vector_size(64)));
@@ -172,6 +173,26 @@ static ALWAYS_INLINE float fold(floats x)
 
         sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
         return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+/* The same of four vectors at once. */
+static ALWAYS_INLINE void fold_four(const floats x[4], float *sums)
+{
+        __m256 half[4], ab, cd, pairs, all_four;
+
+        UNROLL
+        for (int i = 0; i < 4; i++)
+                half[i] = _mm256_add_ps(_mm512_castps512_ps256((__m512)x[i]),
+                                _mm512_extractf32x8_ps((__m512)x[i], 1));
+        ab = _mm256_add_ps(_mm256_insertf128_ps(half[0], _mm256_castps256_ps128(half[1]), 1),
+                        _mm256_permute2f128_ps(half[0], half[1], 0x31));
+        cd = _mm256_add_ps(_mm256_insertf128_ps(half[2], _mm256_castps256_ps128(half[3]), 1),
+                        _mm256_permute2f128_ps(half[2], half[3], 0x31));
+        pairs = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+        all_four = _mm256_add_ps(
+                        _mm256_shuffle_ps(pairs, pairs, 0x88), _mm256_shuffle_ps(pairs, pairs, 0xdd));
+        _mm_storeu_ps(sums, _mm_unpacklo_ps(_mm256_castps256_ps128(all_four),
+                                            _mm256_extractf128_ps(all_four, 1)));
 }
 
 static ALWAYS_INLINE float largest(floats x)

@@ -104,12 +104,11 @@ static ALWAYS_INLINE floats load_weights(const uint32_t dtype, const uint8_t *ro
 static ALWAYS_INLINE floats load_last_weights(
                 const uint32_t dtype, const uint8_t *row, uint32_t c, uint32_t count)
 {
-        uint8_t bytes[LANES * sizeof(float)] = { 0 };
-        size_t each = dtype == QVF_F32 ? 4 : 2;
+        uint8_t bytes[LANES * sizeof(uint16_t)] = { 0 };
 
-        memcpy(bytes, row + each * c, each * count);
         if (dtype == QVF_F32)
-                return load((const float *)(const void *)bytes);
+                return load_left((const float *)(const void *)row + c, count, false);
+        memcpy(bytes, row + 2 * (size_t)c, 2 * (size_t)count);
         return dtype == QVF_F16 ? load_f16(bytes) : load_bf16(bytes);
 }
 

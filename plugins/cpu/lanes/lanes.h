@@ -130,6 +130,21 @@ static ALWAYS_INLINE floats times_power(floats x, floats n)
 }
 #endif
 
+/* The sums of some vectors' lanes, each as fold() has it. */
+static ALWAYS_INLINE void fold_some(const floats x[], const unsigned count, float *sums)
+{
+        unsigned i = 0;
+
+#ifdef FOLDS_FOUR
+        UNROLL
+        for (; i + 4 <= count; i += 4)
+                fold_four(x + i, sums + i);
+#endif
+        UNROLL
+        for (; i < count; i++)
+                sums[i] = fold(x[i]);
+}
+
 /* exp as docs/arithmetic.md has it; NaN stays. */
 static ALWAYS_INLINE floats exponential(floats x)
 {

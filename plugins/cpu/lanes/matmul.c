@@ -5,15 +5,16 @@
  * product): lanes are outputs, columns are added in their order. Neither depends on how many rows there are. */
 #include "plugins/cpu/lanes/dense.h"
 
-#define TILE_OUTPUTS 4u            /* weight rows in a tile */
-#define TILE_ROWS (REGISTERS / 8u) /* rows of x in a tile: half of the registers are sums */
-#define STEP (32u / LANES)         /* vectors at a time: a block of weights that share a scale */
+#define TILE_OUTPUTS 4u /* weight rows in a tile */
+#define TILE_ROWS                                                                                           \
+        (LANES > 8 ? 6u : REGISTERS / 8u) /* rows of x in a tile: half of the registers or more are sums */
+#define STEP (32u / LANES)                /* vectors at a time: a block of weights that share a scale */
 #define THIN_COLUMNS 64u
 #define THIN_ROWS 8u
 #define THIN_OUTPUTS 64u /* whose weights stand in panels at a time: 16 KiB at most */
 #define TASK_OUTPUTS 32u /* handed out at a time */
-#define TASK_ROWS 32u
-#define AHEAD 8192u /* bytes prefetched ahead while there are few rows */
+#define TASK_ROWS (LANES > 8 ? 48u : 32u)
+#define AHEAD (LANES > 8 ? 16384u : 8192u) /* bytes prefetched ahead while there are few rows */
 
 struct product {
         float *y;
@@ -65,12 +66,19 @@ static bool nothing_to_add(const struct product *p, uint32_t row, uint32_t end)
         return true;
 }
 
-static ALWAYS_INLINE void finish(const struct product *p, float *y, float factor, float sum)
+static ALWAYS_INLINE void finish(
+                const struct product *p, uint32_t row, uint32_t n, const float *sums, const unsigned W)
 {
-        if (!p->accumulate)
-                *y = factor != 0 ? factor * sum : 0;
-        else if (factor != 0)
-                *y += factor * sum;
+        float *y = p->y + row * (size_t)p->outputs + n, factor = factor_of(p, row);
+
+        if (factor == 0 && p->accumulate)
+                return;
+        UNROLL
+        for (unsigned i = 0; i < W; i++) {
+                float result = factor != 0 ? factor * sums[i] : 0;
+
+                y[i] = p->accumulate ? y[i] + result : result;
+        }
 }
 
 /* The columns behind the last 32: only a format without blocks has any. */
@@ -99,6 +107,32 @@ static ALWAYS_INLINE floats load_finite(const uint32_t dtype, const uint8_t *row
         return dtype == QVF_F16 ? load_finite_f16(row + 2 * (size_t)c) : load_weights(dtype, row, c);
 }
 
+/* LANES columns from c on of W rows of weights and R rows of x. The fewer of them wait in registers. */
+static ALWAYS_INLINE void add_products(const uint8_t *weights, size_t row_bytes, const float *x,
+                size_t columns, uint32_t c, const uint32_t dtype, const unsigned W, const unsigned R,
+                floats acc[])
+{
+        floats w[TILE_OUTPUTS], from[TILE_ROWS];
+
+        UNROLL
+        for (unsigned i = 0; i < W && R > W; i++)
+                w[i] = load_finite(dtype, weights + i * row_bytes, c);
+        UNROLL
+        for (unsigned r = 0; r < R; r++) {
+                from[r] = load(x + r * columns + c);
+                UNROLL
+                for (unsigned i = 0; i < W && R > W; i++)
+                        acc[r * W + i] = fma_of(w[i], from[r], acc[r * W + i]);
+        }
+        UNROLL
+        for (unsigned i = 0; i < W && R <= W; i++) {
+                w[i] = load_finite(dtype, weights + i * row_bytes, c);
+                UNROLL
+                for (unsigned r = 0; r < R; r++)
+                        acc[r * W + i] = fma_of(w[i], from[r], acc[r * W + i]);
+        }
+}
+
 static ALWAYS_INLINE void tile(const struct product *p, uint32_t n, uint32_t row, const uint32_t dtype,
                 const unsigned W, const unsigned R)
 {
@@ -114,31 +148,19 @@ static ALWAYS_INLINE void tile(const struct product *p, uint32_t n, uint32_t row
                 acc[i] = zeros();
         for (uint32_t step = 0; step < columns / 32 * 32; step += 32) {
                 UNROLL
-                for (unsigned v = 0; v < STEP; v++) {
-                        floats from[TILE_ROWS];
-
-                        UNROLL
-                        for (unsigned r = 0; r < R; r++)
-                                from[r] = load(x + r * (size_t)columns + step + v * LANES);
-                        UNROLL
-                        for (unsigned i = 0; i < W; i++) {
-                                floats w = load_finite(dtype, weights + i * row_bytes, step | v * LANES);
-
-                                UNROLL
-                                for (unsigned r = 0; r < R; r++)
-                                        acc[r * W + i] = fma_of(w, from[r], acc[r * W + i]);
-                        }
-                }
+                for (unsigned v = 0; v < STEP;
+                                v++) /* with | it is seen where in its block a vector stands */
+                        add_products(weights, row_bytes, x, columns,
+                                        dense_blocks(dtype) ? step | v * LANES : step + v * LANES, dtype, W,
+                                        R, acc);
         }
         UNROLL
-        for (unsigned i = 0; i < W * R; i++)
-                sums[i] = fold(acc[i]);
-        for (unsigned i = 0; i < W * R; i++) {
-                if (columns % 32)
-                        sums[i] += rest_of(p, n + i % W, row + i / W);
-                finish(p, p->y + (row + i / W) * (size_t)p->outputs + n + i % W, factor_of(p, row + i / W),
-                                sums[i]);
-        }
+        for (unsigned i = 0; i < W * R; i += W)
+                fold_some(acc + i, W, sums + i);
+        for (unsigned i = 0; columns % 32 && i < W * R; i++)
+                sums[i] += rest_of(p, n + i % W, row + i / W);
+        for (unsigned r = 0; r < R; r++)
+                finish(p, row + r, n, sums + r * W, W);
 }
 
 static ALWAYS_INLINE void tiles(const struct product *p, uint32_t n, uint32_t end, uint32_t row,
@@ -148,10 +170,15 @@ static ALWAYS_INLINE void tiles(const struct product *p, uint32_t n, uint32_t en
                 uintptr_t ahead = (uintptr_t)p->weights + n * p->row_bytes + AHEAD;
                 uint32_t r = row;
 
-                for (size_t i = 0; i < TILE_OUTPUTS * p->row_bytes; i += LINE, ahead += LINE)
+                /* By the task that comes first of those that read them. */
+                for (size_t i = 0; row == 0 && i < TILE_OUTPUTS * p->row_bytes; i += LINE, ahead += LINE)
                         fetch((const void *)(ahead < p->end ? ahead : p->end));
                 for (; r + TILE_ROWS <= row_end; r += TILE_ROWS)
                         tile(p, n, r, dtype, TILE_OUTPUTS, TILE_ROWS);
+                for (; TILE_ROWS > 4 && r + 4 <= row_end; r += 4)
+                        tile(p, n, r, dtype, TILE_OUTPUTS, 4);
+                for (; TILE_ROWS > 2 && r + 2 <= row_end; r += 2)
+                        tile(p, n, r, dtype, TILE_OUTPUTS, 2);
                 for (; r < row_end; r++)
                         tile(p, n, r, dtype, TILE_OUTPUTS, 1);
         }
@@ -182,19 +209,6 @@ static void wide(const struct cpu_call *call, const struct product *p)
                 default: tiles(p, n, end, row, row_end, QVF_F32); break;
                 }
                 cpu_pause_point(call);
-        }
-}
-
-static floats thin_weights(const struct product *p, uint32_t n, uint32_t column)
-{
-        const uint8_t *row = p->weights + n * p->row_bytes;
-
-        switch (p->dtype) {
-        case QVF_F16: return load_weights_left(QVF_F16, row, column, p->columns);
-        case QVF_BF16: return load_weights_left(QVF_BF16, row, column, p->columns);
-        case QVF_Q8_0: return load_weights(QVF_Q8_0, row, column);
-        case QVF_Q4_0: return load_weights(QVF_Q4_0, row, column);
-        default: return load_weights_left(QVF_F32, row, column, p->columns);
         }
 }
 
@@ -238,16 +252,30 @@ static ALWAYS_INLINE void thin_tile(
         }
 }
 
-static void thin_panel(const struct product *p, uint32_t n, float *panel)
+static ALWAYS_INLINE void thin_panel_as(
+                const struct product *p, uint32_t n, float *panel, const uint32_t dtype)
 {
         for (uint32_t c = 0; c < p->columns; c += LANES) {
                 floats m[LANES];
 
                 for (uint32_t i = 0; i < LANES; i++)
-                        m[i] = thin_weights(p, n + i < p->outputs ? n + i : n, c);
+                        m[i] = load_weights_left(dtype,
+                                        p->weights + (n + i < p->outputs ? n + i : n) * p->row_bytes, c,
+                                        p->columns);
                 transpose(m);
                 for (uint32_t i = 0; i < LANES && c + i < p->columns; i++)
                         store(panel + (c + i) * LANES, m[i]);
+        }
+}
+
+static void thin_panel(const struct product *p, uint32_t n, float *panel)
+{
+        switch (p->dtype) {
+        case QVF_F16: thin_panel_as(p, n, panel, QVF_F16); break;
+        case QVF_BF16: thin_panel_as(p, n, panel, QVF_BF16); break;
+        case QVF_Q8_0: thin_panel_as(p, n, panel, QVF_Q8_0); break;
+        case QVF_Q4_0: thin_panel_as(p, n, panel, QVF_Q4_0); break;
+        default: thin_panel_as(p, n, panel, QVF_F32); break;
         }
 }
 

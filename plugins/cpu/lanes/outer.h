@@ -116,6 +116,10 @@ static inline void outer_columns(const struct outer *o)
 {
         uint32_t c = 0;
 
+        if (OUTER_SUMS == 24 &&
+                        (o->rows == 8 || o->rows == 16)) /* a LoRA adapter's A: whole tiles of 8 rows */
+                for (; c + 3 * LANES <= o->columns; c += 3 * LANES)
+                        outer_rows(o, c, LANES, true, 3);
         for (; c + OUTER_VECTORS * LANES <= o->columns; c += OUTER_VECTORS * LANES)
                 outer_rows(o, c, LANES, true, OUTER_VECTORS);
 #ifdef LOADS_SOME

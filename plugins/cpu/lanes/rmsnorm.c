@@ -18,7 +18,7 @@ static double square_sum(const float *x, uint32_t count)
                 for (unsigned j = 0; j < 4; j++) {
                         doubles v = load_doubles(x + i + j * HALF);
 
-                        sum[j] += v * v;
+                        sum[j] = fma_doubles(v, v, sum[j]);
                 }
         }
         for (; i < count; i++)
