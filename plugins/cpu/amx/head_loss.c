@@ -16,7 +16,9 @@
 #include "plugins/cpu/avx512/math.h"
 
 #define PARTS_MOST 16u
-#define BLOCK_WORDS (2 * BLOCK_SIDE) /* of a part at a time */
+#define SUMS_BYTES ((uint32_t)9 << 20) /* of all parts, if 32 rows need no more */
+#define ROWS_MOST 128u                 /* of a group: their x and sums stay in L2 */
+#define BLOCK_WORDS (2 * BLOCK_SIDE)   /* of a part at a time */
 #define HALVES (BLOCK_WORDS / BLOCK_SIDE)
 #define HEADROOM 16.0f /* that a logit may be above the base before the sums are made smaller */
 #define BLOCK_BYTES (BLOCK_SIDE * BLOCK_SIDE * sizeof(float))
@@ -37,8 +39,7 @@ struct head {
         uint32_t across;                /* blocks of 32 columns */
         uint32_t row, rows, row_blocks; /* of the group of rows that is at work, and its blocks of 32 */
         uint32_t group_rows;            /* of a whole group */
-        uint32_t near_parts;            /* whose sums stand in the operand that is there for logits */
-        float *near_sums, *far_sums;    /* [part][row block][column block][32][32] */
+        float *sums;                    /* [part][row block][column block][32][32] */
         struct state *states;           /* [part][row tile] */
         char *x;                        /* [row block][column block] of split tiles */
         /* Of this thread: weights for logits, [column block] of split tiles, and for the gradient,
@@ -57,23 +58,19 @@ static size_t sums_count(const struct head *h) /* of a part */
         return (size_t)h->group_rows * h->columns;
 }
 
-/* Sizes alone: rows go in groups as large as the operand for logits has room for sums of all parts, and no smaller than
- * what it was made for. */
-static struct head shape_of(const struct qvf_op *op, const struct cpu_operand *operands)
+/* Sizes alone. A group has as many rows as the sums of all parts leave it; W is read once for each. */
+static struct head shape_of(const struct cpu_operand *operands)
 {
         struct head h = { .words = operands[W].rows, .columns = operands[W].columns };
-        uint64_t room = (uint64_t)operands[SCRATCH].rows * operands[SCRATCH].columns;
-        uint32_t most = (uint32_t)round_up(operands[X].rows, BLOCK_SIDE);
-        uint64_t least = round_up((uint32_t)op->i[0], BLOCK_SIDE), rows;
+        uint32_t rows, most = operands[X].rows < ROWS_MOST ? operands[X].rows : ROWS_MOST;
 
         h.blocks = ceil_div(h.words, BLOCK_WORDS);
         h.parts = h.blocks < PARTS_MOST ? h.blocks : PARTS_MOST;
         h.across = h.columns / PAIR_COLUMNS;
-        rows = room / h.parts / h.columns / BLOCK_SIDE * BLOCK_SIDE;
-        rows = rows < least ? least : rows;
-        h.group_rows = rows < most ? (uint32_t)rows : most;
-        room /= sums_count(&h);
-        h.near_parts = room < h.parts ? (uint32_t)room : h.parts;
+        rows = SUMS_BYTES / (uint32_t)sizeof(float) / h.parts / h.columns;
+        h.group_rows = (uint32_t)round_up(most < rows ? most : rows, BLOCK_SIDE);
+        if (h.group_rows > BLOCK_SIDE && h.group_rows > rows)
+                h.group_rows -= BLOCK_SIDE;
         return h;
 }
 
@@ -87,9 +84,9 @@ static size_t x_bytes(const struct head *h)
         return (size_t)h->group_rows / BLOCK_SIDE * h->across * SPLIT_BYTES;
 }
 
-static size_t far_bytes(const struct head *h)
+static size_t sums_bytes(const struct head *h)
 {
-        return (h->parts - h->near_parts) * sums_count(h) * sizeof(float);
+        return h->parts * sums_count(h) * sizeof(float);
 }
 
 static size_t logits_bytes(const struct head *h)
@@ -105,16 +102,15 @@ static size_t thread_bytes(const struct head *h)
 
 static struct head head_of(const struct cpu_call *call)
 {
-        struct head h = shape_of(call->op, call->operand);
+        struct head h = shape_of(call->operand);
         char *at = call->scratch;
 
         h.states = (struct state *)at;
         at += states_bytes(&h);
         h.x = at;
         at += x_bytes(&h);
-        h.near_sums = call->operand[SCRATCH].data;
-        h.far_sums = (float *)at;
-        at += far_bytes(&h) + call->thread * thread_bytes(&h);
+        h.sums = (float *)at;
+        at += sums_bytes(&h) + call->thread * thread_bytes(&h);
         h.split = at;
         at += (size_t)h.across * SPLIT_BYTES;
         h.plain = at;
@@ -126,8 +122,7 @@ static struct head head_of(const struct cpu_call *call)
 
 static float *sums_of(const struct head *h, uint32_t part)
 {
-        return part < h->near_parts ? h->near_sums + part * sums_count(h)
-                                    : h->far_sums + (part - h->near_parts) * sums_count(h);
+        return h->sums + part * sums_count(h);
 }
 
 static uint32_t part_begin(const struct head *h, uint32_t part)
@@ -528,9 +523,10 @@ void cpu_amx_head_loss(const struct cpu_call *call)
 size_t cpu_amx_head_loss_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
 {
-        struct head h = shape_of(op, operands);
+        struct head h = shape_of(operands);
 
-        return states_bytes(&h) + x_bytes(&h) + far_bytes(&h) + n_threads * thread_bytes(&h);
+        (void)op;
+        return states_bytes(&h) + x_bytes(&h) + sums_bytes(&h) + n_threads * thread_bytes(&h);
 }
 
 bool cpu_amx_head_loss_supports(const struct qvf_op *op, const struct cpu_operand *operands)
