@@ -30,6 +30,9 @@ extern const struct cpu_level cpu_level_dotprod;
 #ifdef QVF_CPU_HAVE_I8MM
 extern const struct cpu_level cpu_level_i8mm;
 #endif
+#ifdef QVF_CPU_HAVE_BF16
+extern const struct cpu_level cpu_level_bf16;
+#endif
 
 const struct cpu_level *const cpu_levels[] = {
         &cpu_level_plain,
@@ -56,6 +59,9 @@ const struct cpu_level *const cpu_levels[] = {
 #endif
 #ifdef QVF_CPU_HAVE_I8MM
         &cpu_level_i8mm,
+#endif
+#ifdef QVF_CPU_HAVE_BF16
+        &cpu_level_bf16,
 #endif
 };
 

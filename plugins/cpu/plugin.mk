@@ -6,7 +6,7 @@ $(eval $(call archive,$(BUILD)/libplain.a,$(call objects,$(cpu_PLAIN_SOURCES))))
 
 # Each folder plugins/cpu/<level> is compiled for that level only, and entered only where the CPU has it.
 cpu_LEVELS_x86_64 := sse avx2 avxvnni avx512 amx
-cpu_LEVELS_aarch64 := neon dotprod i8mm
+cpu_LEVELS_aarch64 := neon dotprod i8mm bf16
 cpu_FLAGS_sse := -mssse3 -msse4.1
 cpu_FLAGS_avx2 := -mavx2 -mfma -mf16c
 cpu_FLAGS_avxvnni := $(cpu_FLAGS_avx2) -mavxvnni
@@ -15,6 +15,7 @@ cpu_FLAGS_amx := $(cpu_FLAGS_avx512) -mavx512bf16 -mgfni -mamx-tile -mamx-int8 -
 cpu_FLAGS_neon :=
 cpu_FLAGS_dotprod := -march=armv8.2-a+dotprod
 cpu_FLAGS_i8mm := -march=armv8.2-a+dotprod+i8mm
+cpu_FLAGS_bf16 := -march=armv8.2-a+bf16
 
 cpu_LEVELS := $(cpu_LEVELS_$(ARCH))
 $(foreach l,$(cpu_LEVELS),$(eval $(BUILD)/plugins/cpu/$(l)/%: LEVEL_FLAGS := -DCPU_LEVEL=$(l) $(cpu_FLAGS_$(l))))

@@ -28,6 +28,7 @@ static const struct {
         { "neon", CPU_PLUGIN },
         { "dotprod", CPU_PLUGIN },
         { "i8mm", CPU_PLUGIN },
+        { "bf16", CPU_PLUGIN },
 };
 
 /* NULL where this build has no such plugin. */

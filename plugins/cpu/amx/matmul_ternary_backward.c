@@ -10,6 +10,8 @@
 #include "plugins/cpu/amx/share.h"
 #include "plugins/cpu/amx/weights.h"
 
+#define AHEAD                                                                                               \
+        32u /* rows of W that are fetched before they are unpacked: the hardware does not follow steps so long */
 #define SLICE 128u /* columns of a task: half a ternary block, and half the bytes of a TQ2_0 block */
 #define SLICES (QVF_TERNARY_BLOCK / SLICE)
 #define HALVES (SLICE / 64) /* what tq1_slice() takes out at a time */
@@ -164,6 +166,13 @@ static void unpack(const struct product *p, uint32_t slice)
                 int8_t *to = p->panel + (size_t)n * TILE_SIDE;
                 uint32_t rows = n < p->outputs ? p->outputs - n : 0;
 
+                for (uint32_t j = 0; j < 4 && n + AHEAD + j < p->outputs; j++) {
+                        const uint8_t *ahead = block + (n + AHEAD + j) * p->row_bytes;
+
+                        _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+                        _mm_prefetch((const char *)ahead + LINE,
+                                        _MM_HINT_T0); /* the scale; of a TQ1_0 block too */
+                }
                 if (p->dtype == QVF_TQ2_0) {
                         __m256i row[4];
 

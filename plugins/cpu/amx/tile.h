@@ -17,8 +17,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "plugins/cpu/avx512/vector.h"
+#include <immintrin.h>
 
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #define TILE_SIDE 16u /* rows of a tile, and columns of the product that it stands for */
 #define TILE_LINE 64u /* bytes of a row */
 #define TILE_BYTES (TILE_SIDE * TILE_LINE)
