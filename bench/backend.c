@@ -89,7 +89,9 @@ int bench_backend_open(const struct bench_device_options *options, struct qvf_co
         r = backend->device_open(&qvf_host_default, index, &wanted, &device);
         if (r < 0)
                 return qvf_error_set(error, r, "device '%s' can't be opened: %s", info.id, strerror(-r));
-        *ret_compute = (struct qvf_compute){ .backend = backend, .device = device };
+        *ret_compute = (struct qvf_compute){
+                .backend = backend, .device = device, .separate = info.kind != QVF_DEVICE_CPU
+        };
         *ret_info = info;
         return 0;
 }

@@ -2,7 +2,9 @@
 #include "bench/measure.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/sampling/random.h"
 
@@ -37,6 +39,19 @@ static int time_prompt(struct bench_session *session, const int32_t *tokens, uin
         return r;
 }
 
+/* Where the device chooses tokens itself it does so here. */
+static int run_ahead(struct bench_session *session, uint32_t sequence, int32_t token, uint32_t ahead,
+                struct qvf_error *error)
+{
+        float how[QVF_CONTEXT_AHEAD_MOST * QVF_DRAW_COLUMNS];
+        int32_t ids[QVF_CONTEXT_AHEAD_MOST];
+
+        for (uint32_t i = 0; i < ahead; i++) /* the best */
+                memcpy(how + (size_t)i * QVF_DRAW_COLUMNS, ((const float[]){ 1, 2, -INFINITY, 0 }),
+                                QVF_DRAW_COLUMNS * sizeof(*how));
+        return qvf_context_continue(session->context, sequence, token, ahead, 1, how, ids, error);
+}
+
 static int time_generation(struct bench_session *session, const int32_t *tokens, uint32_t n_tokens,
                 double *ret_seconds, struct qvf_error *error)
 {
@@ -48,8 +63,13 @@ static int time_generation(struct bench_session *session, const int32_t *tokens,
         if (r < 0)
                 return r;
         start = bench_seconds();
-        for (uint32_t i = 0; i < n_tokens && r >= 0; i++)
-                r = bench_session_run(session, sequence, tokens + i, 1, error);
+        for (uint32_t i = 0; i < n_tokens && r >= 0;) {
+                uint32_t ahead = qvf_context_ahead(session->context, n_tokens - i);
+
+                r = ahead > 1 ? run_ahead(session, sequence, tokens[i], ahead, error)
+                              : bench_session_run(session, sequence, tokens + i, 1, error);
+                i += ahead;
+        }
         *ret_seconds = bench_seconds() - start;
         qvf_context_close(session->context, sequence);
         return r;

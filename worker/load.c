@@ -155,6 +155,7 @@ static int open_device(
                 .backend = backend,
                 .device = device,
                 .layout_version = engine->device.layout_version,
+                .separate = engine->device.kind != QVF_DEVICE_CPU,
                 .watch = &engine->watch,
         };
         engine->idle_class = engine_may_yield();

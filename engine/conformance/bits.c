@@ -21,7 +21,8 @@ static int defined(uint16_t kind)
         case QVF_OP_ADD:
         case QVF_OP_GATE:
         case QVF_OP_KV_STORE:
-        case QVF_OP_ATTENTION: return TO_THE_BIT;
+        case QVF_OP_ATTENTION:
+        case QVF_OP_DRAW: return TO_THE_BIT;
         case QVF_OP_RMSNORM:
         case QVF_OP_ROPE:
         case QVF_OP_KV_ROTATE: return ALL_BUT_ALWAYS;

@@ -269,6 +269,20 @@ static void top_k(struct conformance *self, uint32_t rows, uint32_t columns)
         qvf_conformance_check(self, &test);
 }
 
+/* Candidates as TOP_K leaves them: from the largest down, sometimes fewer than there are places. */
+static void draw(struct conformance *self, uint32_t rows)
+{
+        struct conformance_case test = qvf_conformance_case(self, QVF_OP_DRAW, rows);
+        uint32_t k = (uint32_t)qvf_conformance_between(&self->random, 1, 64);
+
+        qvf_conformance_operand(&test, 0, test.declared, 1, QVF_I32, DATA_RESULT, 0);
+        qvf_conformance_operand(&test, 1, test.declared, k, QVF_F32, DATA_FALLING, 3);
+        qvf_conformance_operand(&test, 2, test.declared, k, QVF_I32, DATA_INTEGERS, 0);
+        test.operand[2].high = 1 << 20;
+        qvf_conformance_operand(&test, 3, test.declared, 4, QVF_F32, DATA_HOW, 0);
+        qvf_conformance_check(self, &test);
+}
+
 void qvf_conformance_movement_cases(struct conformance *self)
 {
         struct conformance_shapes shapes = qvf_conformance_shapes(self);
@@ -304,7 +318,10 @@ void qvf_conformance_forward_cases(struct conformance *self)
                 for (unsigned d = 0; d < QVF_ARRAY_LENGTH(cache_dtypes); d++)
                         attention(self, rows, cache_dtypes[d]);
                 top_k(self, rows, qvf_conformance_pick(self, shapes.columns, shapes.n_columns));
+                draw(self, rows);
         }
+        top_k(self, 2, 33001); /* a vocabulary */
+        top_k(self, 1, 5003);
         /* More columns than a panel of any kernel has. */
         matmul_ternary(self, 7, 8448, QVF_TQ1_0);
         matmul_ternary(self, 7, 8448, QVF_TQ2_0);

@@ -45,6 +45,27 @@ size_t qvf_conformance_bytes(const struct cpu_operand *matrix)
         return plain_row_bytes(matrix->dtype, matrix->columns) * matrix->rows;
 }
 
+static void fill_falling(uint64_t *state, const struct conformance_operand *o, float *numbers)
+{
+        for (uint32_t r = 0; r < o->rows; r++) {
+                uint32_t end = qvf_conformance_random(state) % 4 ? o->columns : o->columns / 2;
+                float value = normal(state) * o->amount;
+
+                for (uint32_t c = 0; c < o->columns; c++, value -= between_floats(state, 0, o->amount) / 8)
+                        numbers[(size_t)r * o->columns + c] = c < end ? value : -INFINITY;
+        }
+}
+
+static void fill_how(uint64_t *state, const struct conformance_operand *o, float *numbers)
+{
+        for (uint32_t r = 0; r < o->rows; r++, numbers += o->columns) {
+                numbers[0] = 1 / between_floats(state, 0.2f, 2);
+                numbers[1] = qvf_conformance_random(state) % 2 ? 2 : between_floats(state, 0, 1);
+                numbers[2] = qvf_conformance_random(state) % 2 ? -INFINITY : between_floats(state, -8, 0);
+                numbers[3] = between_floats(state, 0, 1);
+        }
+}
+
 static void fill_floats(uint64_t *state, const struct conformance_operand *o, uint8_t *bytes)
 {
         size_t count = (size_t)o->rows * o->columns;
@@ -181,6 +202,8 @@ void qvf_conformance_fill(uint64_t *state, const struct conformance_operand *o, 
         case DATA_POSITIVE:
         case DATA_SQUARES:
         case DATA_FREQUENCY: fill_floats(state, o, bytes); break;
+        case DATA_FALLING: fill_falling(state, o, bytes); break;
+        case DATA_HOW: fill_how(state, o, bytes); break;
         case DATA_BLOCKS: fill_blocks(state, o, bytes); break;
         case DATA_STATE:
                 for (size_t i = 0; i < qvf_conformance_bytes(&matrix); i++)

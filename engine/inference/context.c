@@ -34,6 +34,10 @@ static int check_options(const struct qvf_model *model, const struct qvf_context
         if (options.output_rows == 0)
                 options.output_rows = (uint32_t)qvf_max_u64(8, options.sequences);
         options.output_rows = (uint32_t)qvf_min_u64(options.output_rows, options.batch_rows);
+        if (options.ahead == 0)
+                options.ahead = model->compute.separate ? QVF_CONTEXT_AHEAD_MOST : 1;
+        if (options.ahead > QVF_CONTEXT_AHEAD_MOST || options.no_logits)
+                options.ahead = options.no_logits ? 1 : QVF_CONTEXT_AHEAD_MOST;
         if (options.kv_f32)
                 options.kv_dtype = QVF_F32;
         else if (options.kv_dtype == QVF_F32)
@@ -78,6 +82,14 @@ static void lay_out_inputs_outputs(struct qvf_context *self)
         inputs->table = place_value(self, &offset, options->sequences, self->blocks_per_sequence, QVF_I32);
         self->turn = place_value(self, &offset, self->blocks_per_sequence, 2, QVF_I32);
         self->copy = place_value(self, &offset, self->blocks_per_sequence, 2, QVF_I32);
+        /* What goes to the device stands together, and what comes from it. */
+        for (uint32_t i = 0; i < options->ahead && options->ahead > 1; i++) {
+                self->ahead[i].position = place_value(self, &offset, 1, 1, QVF_I32);
+                self->ahead[i].place = place_value(self, &offset, 1, 2, QVF_I32);
+                self->ahead[i].how = place_value(self, &offset, 1, QVF_DRAW_COLUMNS, QVF_F32);
+        }
+        for (uint32_t i = 0; i < options->ahead && options->ahead > 1; i++)
+                self->ahead[i].chosen = place_value(self, &offset, 1, 1, QVF_I32);
         self->inputs_bytes = offset;
         offset = 0;
         if (!options->no_logits)
@@ -109,6 +121,12 @@ static int allocate(struct qvf_context *self, struct qvf_error *error)
         self->logits.buffer = self->hidden.buffer = self->results_buffer;
         for (size_t i = 0; i < QVF_ARRAY_LENGTH(placed); i++)
                 placed[i]->buffer = self->inputs_buffer;
+        for (uint32_t i = 0; i < QVF_CONTEXT_AHEAD_MOST; i++) {
+                struct context_ahead *ahead = &self->ahead[i];
+
+                ahead->position.buffer = ahead->place.buffer = ahead->how.buffer = ahead->chosen.buffer =
+                                self->inputs_buffer;
+        }
         self->caches = calloc(2 * (size_t)info->n_layers, sizeof(*self->caches));
         self->kv_buffers = calloc(2 * (size_t)info->n_layers, sizeof(*self->kv_buffers));
         if (!self->caches || !self->kv_buffers)

@@ -8,6 +8,7 @@
 
 #define QVF_CONTEXT_ADAPTERS_MOST 64u /* different adapters in one batch */
 #define QVF_CONTEXT_SEQUENCES_MOST 1024u
+#define QVF_CONTEXT_AHEAD_MOST 16u
 
 struct qvf_context_options {     /* 0: what stands in brackets */
         uint32_t context_length; /* positions of one sequence [the model's, at most 4096] */
@@ -18,6 +19,8 @@ struct qvf_context_options {     /* 0: what stands in brackets */
         bool kv_f32;             /* F32 caches; else kv_dtype, and F16 where that is 0 */
         uint32_t batch_rows;     /* tokens of one run [128] */
         uint32_t output_rows;    /* rows with results of one run [the larger of 8 and sequences] */
+        uint32_t ahead;          /* tokens of one sequence that the device chooses one after the other in one run; 1: none
+                                  * [QVF_CONTEXT_AHEAD_MOST on a device of its own, 1 on a CPU] */
         bool hidden;             /* results are hidden states too (embeddings) */
         bool no_logits;          /* and only they */
 };
@@ -74,6 +77,15 @@ int qvf_context_shift(struct qvf_context *context, uint32_t sequence, uint32_t n
  * before. */
 int qvf_context_run(struct qvf_context *context, const struct qvf_piece *pieces, uint32_t n_pieces,
                 struct qvf_error *error);
+/* How many of up to `most` further tokens one qvf_context_continue() should choose, so that it takes no longer than a
+ * person notices; 1: it is not worth while. */
+uint32_t qvf_context_ahead(const struct qvf_context *context, uint32_t most);
+/* Runs `token` at the end of a sequence, lets the device choose the next token by TOP_K of `k` and DRAW, runs that, and so
+ * on: `count` tokens, a power of two, come back in ret_ids, and all but the last of them stand in the sequence. -1: none could be
+ * chosen; what follows it means nothing. `how` has QVF_DRAW_COLUMNS numbers for each. There are no logits. Fails as qvf_context_run()
+ * does. */
+int qvf_context_continue(struct qvf_context *context, uint32_t sequence, int32_t token, uint32_t count, uint32_t k,
+                const float *how, int32_t *ret_ids, struct qvf_error *error);
 /* Results of the last run in the order of their rows; they stand until the next. */
 uint32_t qvf_context_outputs(const struct qvf_context *context);
 const float *qvf_context_logits(const struct qvf_context *context, uint32_t output);

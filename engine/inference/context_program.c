@@ -24,10 +24,35 @@ static struct qvf_value limit_rows(struct qvf_value value, uint32_t rows)
         return value;
 }
 
-static int build(struct qvf_context *self, uint32_t rows, const struct qvf_adapter *const *adapters,
-                uint32_t n_adapters, struct qvf_builder **ret_builder, uint64_t *ret_arena_bytes,
-                struct qvf_error *error)
+/* One token after the other: each is chosen from the logits of the one before. */
+static void emit_ahead(struct qvf_context *self, struct qvf_network *network, struct context_kind kind,
+                struct qvf_builder *builder)
 {
+        network->hidden.rows = network->logits.rows = 0;
+        network->logits_stay = true;
+        for (uint32_t i = 0; i < kind.ahead; i++) {
+                const struct context_ahead *ahead = &self->ahead[i];
+                uint16_t logits, value, candidate;
+
+                network->inputs.position = ahead->position;
+                network->inputs.place = ahead->place;
+                if (i > 0)
+                        network->inputs.ids = self->ahead[i - 1].chosen;
+                logits = qvf_network_emit(network, builder);
+                value = qvf_builder_temporary(builder, 1, kind.k, QVF_F32);
+                candidate = qvf_builder_temporary(builder, 1, kind.k, QVF_I32);
+                QVF_EMIT(builder, TOP_K, QVF_ROWS_INPUT, value, candidate, logits);
+                QVF_EMIT(builder, DRAW, QVF_ROWS_INPUT, qvf_builder_fixed(builder, &ahead->chosen), value, candidate,
+                                qvf_builder_fixed(builder, &ahead->how));
+        }
+}
+
+static int build(struct qvf_context *self, struct context_kind kind,
+                const struct qvf_adapter *const *adapters, uint32_t n_adapters,
+                struct qvf_builder **ret_builder, uint64_t *ret_arena_bytes, struct qvf_error *error)
+{
+        uint32_t rows = kind.rows;
+
         _cleanup_(qvf_builder_freep) struct qvf_builder *builder = NULL;
         uint32_t n_layers = self->model->info->n_layers;
         _cleanup_free_ struct qvf_value *keys = calloc(n_layers, sizeof(*keys));
@@ -62,7 +87,10 @@ static int build(struct qvf_context *self, uint32_t rows, const struct qvf_adapt
         r = qvf_builder_new(&builder);
         if (r < 0)
                 return r;
-        qvf_network_emit(&network, builder);
+        if (kind.ahead > 0)
+                emit_ahead(self, &network, kind, builder);
+        else
+                qvf_network_emit(&network, builder);
         r = qvf_builder_plan(builder, ret_arena_bytes, error);
         if (r < 0)
                 return r;
@@ -109,15 +137,16 @@ static struct context_program *oldest(struct qvf_context *self)
         return best;
 }
 
-static bool fits(const struct context_program *program, uint32_t rows,
+static bool fits(const struct context_program *program, struct context_kind kind,
                 const struct qvf_adapter *const *adapters, uint32_t n_adapters)
 {
-        return program->program && program->rows == rows && program->n_adapters == n_adapters &&
+        return program->program && program->kind.rows == kind.rows && program->kind.ahead == kind.ahead &&
+               program->kind.k == kind.k && program->n_adapters == n_adapters &&
                (n_adapters == 0 || memcmp(program->adapters, adapters, n_adapters * sizeof(*adapters)) == 0);
 }
 
-int qvf_context_program(struct qvf_context *self, uint32_t rows, const struct qvf_adapter *const *adapters,
-                uint32_t n_adapters, struct context_program **ret_program, struct qvf_error *error)
+int qvf_context_program(struct qvf_context *self, struct context_kind kind,
+                const struct qvf_adapter *const *adapters, uint32_t n_adapters, struct context_program **ret_program, struct qvf_error *error)
 {
         const struct qvf_compute *compute = &self->model->compute;
         _cleanup_(qvf_builder_freep) struct qvf_builder *builder = NULL;
@@ -126,14 +155,14 @@ int qvf_context_program(struct qvf_context *self, uint32_t rows, const struct qv
         uint64_t arena_bytes;
         int r;
 
-        rows = rows_class(self, rows);
+        kind.rows = rows_class(self, kind.rows);
         for (size_t i = 0; i < CONTEXT_PROGRAMS; i++)
-                if (fits(&self->programs[i], rows, adapters, n_adapters)) {
+                if (fits(&self->programs[i], kind, adapters, n_adapters)) {
                         self->programs[i].last_used = ++self->clock;
                         *ret_program = &self->programs[i];
                         return 0;
                 }
-        r = build(self, rows, adapters, n_adapters, &builder, &arena_bytes, error);
+        r = build(self, kind, adapters, n_adapters, &builder, &arena_bytes, error);
         if (r < 0)
                 return r;
         r = grow_arena(self, arena_bytes, error);
@@ -141,13 +170,16 @@ int qvf_context_program(struct qvf_context *self, uint32_t rows, const struct qv
                 return r;
         place = oldest(self);
         drop(self, place);
-        qvf_builder_describe(builder, self->arena, rows == 1 ? "decode" : "prompt", &description);
+        qvf_builder_describe(builder, self->arena, kind.ahead > 0    ? "ahead"
+                                                             : kind.rows == 1 ? "decode"
+                                                                              : "prompt",
+                        &description);
         r = compute->backend->program_new(compute->device, &description, &place->program);
         if (r < 0)
                 return qvf_error_set(error, r, "the %s backend can't compile the model: %s",
                                 compute->backend->name, strerror(-r));
         place->builder = QVF_TAKE(builder);
-        place->rows = rows;
+        place->kind = kind;
         place->n_adapters = n_adapters;
         if (n_adapters > 0)
                 memcpy(place->adapters, adapters, n_adapters * sizeof(*adapters));
@@ -156,14 +188,14 @@ int qvf_context_program(struct qvf_context *self, uint32_t rows, const struct qv
         return 0;
 }
 
-static int program_memory(struct qvf_context *self, uint32_t rows, struct qvf_context_memory *memory,
+static int program_memory(struct qvf_context *self, struct context_kind kind, struct qvf_context_memory *memory,
                 struct qvf_error *error)
 {
         const struct qvf_compute *compute = &self->model->compute;
         _cleanup_(qvf_builder_freep) struct qvf_builder *builder = NULL;
         struct qvf_program_desc description;
         uint64_t arena_bytes, scratch_bytes;
-        int r = build(self, rows, NULL, 0, &builder, &arena_bytes, error);
+        int r = build(self, kind, NULL, 0, &builder, &arena_bytes, error);
 
         if (r < 0)
                 return r;
@@ -186,10 +218,12 @@ int qvf_context_memory(
                 .kv = self->kv_bytes,
                 .inputs_outputs = self->inputs_bytes + self->results_bytes,
         };
-        int r = program_memory(self, 1, &memory, error);
+        int r = program_memory(self, (struct context_kind){ .rows = 1 }, &memory, error);
 
         if (r == 0 && self->options.batch_rows > 1)
-                r = program_memory(self, self->options.batch_rows, &memory, error);
+                r = program_memory(self, (struct context_kind){ .rows = self->options.batch_rows }, &memory, error);
+        if (r == 0 && self->options.ahead > 1)
+                r = program_memory(self, (struct context_kind){ 1, self->options.ahead, 1 }, &memory, error);
         if (r < 0)
                 return r;
         *ret_memory = memory;

@@ -7,7 +7,7 @@
 #include "common/checked.h"
 #include "engine/inference/context_private.h"
 
-static int upload(struct qvf_context *self, const struct qvf_value *value, const void *bytes,
+int qvf_context_upload(struct qvf_context *self, const struct qvf_value *value, const void *bytes,
                 uint64_t length, struct qvf_error *error)
 {
         const struct qvf_backend *backend = self->model->compute.backend;
@@ -52,25 +52,20 @@ static int check_pieces(const struct qvf_context *self, const struct qvf_piece *
         return 0;
 }
 
-/* Makes room for all pieces or for none. */
-static int reserve(struct qvf_context *self, const struct qvf_piece *pieces, uint32_t n_pieces,
-                struct qvf_error *error)
+int qvf_context_reserve(
+                struct qvf_context *self, uint32_t sequence, uint32_t n_tokens, struct qvf_error *error)
 {
-        for (uint32_t i = 0; i < n_pieces; i++) {
-                uint32_t length = qvf_kv_length(self->blocks, pieces[i].sequence);
-                uint64_t wanted = (uint64_t)length + pieces[i].n_tokens;
-                int r = wanted > self->options.context_length
-                                        ? -E2BIG
-                                        : qvf_kv_reserve(self->blocks, pieces[i].sequence, (uint32_t)wanted);
+        uint64_t wanted = (uint64_t)qvf_kv_length(self->blocks, sequence) + n_tokens;
+        int r = wanted > self->options.context_length
+                                ? -E2BIG
+                                : qvf_kv_reserve(self->blocks, sequence, (uint32_t)wanted);
 
-                if (r == -E2BIG)
-                        return qvf_error_set(error, r, "the context of %u tokens is full",
-                                        self->options.context_length);
-                if (r < 0)
-                        return qvf_error_set(error, r,
-                                        "no memory for keys and values is free: %u positions for all",
-                                        self->options.cells);
-        }
+        if (r == -E2BIG)
+                return qvf_error_set(
+                                error, r, "the context of %u tokens is full", self->options.context_length);
+        if (r < 0)
+                return qvf_error_set(error, r, "no memory for keys and values is free: %u positions for all",
+                                self->options.cells);
         return 0;
 }
 
@@ -93,6 +88,14 @@ static void fill_rows(struct qvf_context *self, const struct qvf_piece *pieces, 
         }
 }
 
+int qvf_context_upload_table(struct qvf_context *self, struct qvf_error *error)
+{
+        uint64_t cells = (uint64_t)self->options.sequences * self->blocks_per_sequence;
+
+        return qvf_context_upload(
+                        self, &self->inputs.table, qvf_kv_table(self->blocks), cells * sizeof(int32_t), error);
+}
+
 static int upload_rows(struct qvf_context *self, uint32_t n_rows, struct qvf_error *error)
 {
         _cleanup_free_ int32_t *staged = calloc(6 * (size_t)n_rows, sizeof(*staged));
@@ -113,25 +116,20 @@ static int upload_rows(struct qvf_context *self, uint32_t n_rows, struct qvf_err
                 if (self->rows[i].output)
                         output[n_outputs++] = (int32_t)i;
         }
-        r = upload(self, &self->inputs.ids, staged, n_rows * sizeof(*staged), error);
+        r = qvf_context_upload(self, &self->inputs.ids, staged, n_rows * sizeof(*staged), error);
         if (r == 0)
-                r = upload(self, &self->inputs.position, position, n_rows * sizeof(*staged), error);
+                r = qvf_context_upload(self, &self->inputs.position, position, n_rows * sizeof(*staged), error);
         if (r == 0)
-                r = upload(self, &self->inputs.sequence, sequence, n_rows * sizeof(*staged), error);
+                r = qvf_context_upload(self, &self->inputs.sequence, sequence, n_rows * sizeof(*staged), error);
         if (r == 0)
-                r = upload(self, &self->inputs.place, place, 2 * n_rows * sizeof(*staged), error);
+                r = qvf_context_upload(self, &self->inputs.place, place, 2 * n_rows * sizeof(*staged), error);
         if (r == 0)
-                r = upload(self, &self->inputs.output_index, output, n_outputs * sizeof(*staged), error);
-        if (r == 0)
-                r = upload(self, &self->inputs.table, qvf_kv_table(self->blocks),
-                                (uint64_t)self->options.sequences * self->blocks_per_sequence *
-                                                sizeof(int32_t),
-                                error);
-        return r;
+                r = qvf_context_upload(self, &self->inputs.output_index, output, n_outputs * sizeof(*staged), error);
+        return r < 0 ? r : qvf_context_upload_table(self, error);
 }
 
 /* The adapters that any of the pieces asks for, each once. */
-static int collect_adapters(const struct qvf_context *self, const struct qvf_piece *pieces,
+int qvf_context_collect_adapters(const struct qvf_context *self, const struct qvf_piece *pieces,
                 uint32_t n_pieces, const struct qvf_adapter **adapters, uint32_t *ret_count,
                 struct qvf_error *error)
 {
@@ -157,7 +155,7 @@ static int collect_adapters(const struct qvf_context *self, const struct qvf_pie
         return 0;
 }
 
-static int upload_scales(struct qvf_context *self, uint32_t n_rows,
+int qvf_context_upload_scales(struct qvf_context *self, uint32_t n_rows,
                 const struct qvf_adapter *const *adapters, uint32_t n_adapters, struct qvf_error *error)
 {
         _cleanup_free_ float *scales = calloc((size_t)n_rows * n_adapters + 1, sizeof(*scales));
@@ -172,7 +170,7 @@ static int upload_scales(struct qvf_context *self, uint32_t n_rows,
                                 if (adapters[k] == sequence->adapters[j].adapter)
                                         scales[(size_t)i * n_adapters + k] += sequence->adapters[j].scale;
         }
-        return upload(self, &self->inputs.adapter_scale, scales,
+        return qvf_context_upload(self, &self->inputs.adapter_scale, scales,
                         (uint64_t)n_rows * n_adapters * sizeof(*scales), error);
 }
 
@@ -207,15 +205,15 @@ static int run(struct qvf_context *self, const struct qvf_piece *pieces, uint32_
         int r;
 
         fill_rows(self, pieces, n_pieces);
-        r = collect_adapters(self, pieces, n_pieces, adapters, &n_adapters, error);
+        r = qvf_context_collect_adapters(self, pieces, n_pieces, adapters, &n_adapters, error);
         if (r < 0)
                 return r;
-        r = qvf_context_program(self, n_rows, adapters, n_adapters, &program, error);
+        r = qvf_context_program(self, (struct context_kind){ .rows = n_rows }, adapters, n_adapters, &program, error);
         if (r < 0)
                 return r;
         r = upload_rows(self, n_rows, error);
         if (r == 0 && n_adapters > 0)
-                r = upload_scales(self, n_rows, adapters, n_adapters, error);
+                r = qvf_context_upload_scales(self, n_rows, adapters, n_adapters, error);
         if (r == 0)
                 r = qvf_compute_run(&self->model->compute, program->program, &args, error);
         return r;
@@ -225,18 +223,23 @@ int qvf_context_run(struct qvf_context *self, const struct qvf_piece *pieces, ui
                 struct qvf_error *error)
 {
         uint32_t n_rows, n_outputs;
+        double begun;
         int r;
 
         self->n_outputs = 0;
         r = check_pieces(self, pieces, n_pieces, &n_rows, &n_outputs, error);
         if (r < 0)
                 return r;
-        r = reserve(self, pieces, n_pieces, error);
+        for (uint32_t i = 0; i < n_pieces && r == 0; i++)
+                r = qvf_context_reserve(self, pieces[i].sequence, pieces[i].n_tokens, error);
         if (r < 0)
                 return r;
+        begun = qvf_context_now_ms();
         r = run(self, pieces, n_pieces, n_rows, n_outputs, error);
         if (r < 0)
                 return r;
+        if (n_rows == 1)
+                qvf_context_took(self, qvf_context_now_ms() - begun);
         for (uint32_t i = 0; i < n_pieces; i++)
                 qvf_kv_append(self->blocks, pieces[i].sequence, pieces[i].tokens, pieces[i].n_tokens);
         self->n_outputs = n_outputs;
@@ -273,9 +276,9 @@ static int run_shift(struct qvf_context *self, const struct qvf_kv_pair *turns, 
         }
         r = qvf_builder_plan(builder, &arena_bytes, error);
         if (r == 0)
-                r = upload(self, &self->copy, copies, n_copy * sizeof(*copies), error);
+                r = qvf_context_upload(self, &self->copy, copies, n_copy * sizeof(*copies), error);
         if (r == 0)
-                r = upload(self, &self->turn, turns, n_turn * sizeof(*turns), error);
+                r = qvf_context_upload(self, &self->turn, turns, n_turn * sizeof(*turns), error);
         if (r < 0)
                 return r;
         qvf_builder_describe(builder, NULL, "shift", &description);

@@ -249,34 +249,47 @@ static void finish_with_text(struct qvf_generator *self, struct qvf_request *req
         finish(self, request, how, NULL);
 }
 
-static void take_token(struct qvf_generator *self, struct qvf_request *request, const float *logits)
+/* A token that was chosen; false when the request has ended with it, or is to end. */
+static bool take_token(struct qvf_generator *self, struct qvf_request *request, struct qvf_token_event *event)
 {
-        struct qvf_token_probability best[QVF_SAMPLING_BEST_MAX];
-        struct qvf_token_event event = { .best = best, .n_best = request->n_best };
         struct qvf_error error = { 0 };
         bool stopped = false, end;
-        int r;
 
         qvf_text_clear(&self->text);
-        r = qvf_request_choose(request, logits, best, &event.id, &end, &self->text, &stopped, &error);
-        if (r < 0) {
+        if (qvf_request_take(request, event->id, &end, &self->text, &stopped, &error) < 0) {
                 finish(self, request, QVF_FINISH_FAILED, &error);
-                return;
+                return false;
         }
         if (end) {
                 finish_with_text(self, request, QVF_FINISH_END);
-                return;
+                return false;
         }
-        event.text = qvf_text_string(&self->text);
-        event.length = self->text.length;
-        event.log_probability = qvf_sampler_log_probability(request->sampler);
-        emit(self, request, &event);
+        event->text = qvf_text_string(&self->text);
+        event->length = self->text.length;
+        emit(self, request, event);
         if (request->cancel_wanted)
-                return;
+                return false;
         if (stopped)
                 finish_with_text(self, request, QVF_FINISH_STOP);
         else if (request->max_tokens > 0 && request->n_generated >= request->max_tokens)
                 finish_with_text(self, request, QVF_FINISH_LENGTH);
+        else
+                return true;
+        return false;
+}
+
+static void choose_token(struct qvf_generator *self, struct qvf_request *request, const float *logits)
+{
+        struct qvf_token_probability best[QVF_SAMPLING_BEST_MAX];
+        struct qvf_token_event event = { .best = best, .n_best = request->n_best };
+        struct qvf_error error = { 0 };
+
+        if (qvf_request_choose(request, logits, best, &event.id, &error) < 0) {
+                finish(self, request, QVF_FINISH_FAILED, &error);
+                return;
+        }
+        event.log_probability = qvf_sampler_log_probability(request->sampler);
+        take_token(self, request, &event);
 }
 
 static void fail_all(struct qvf_generator *self, const struct qvf_error *error)
@@ -296,25 +309,53 @@ static void cancel_wanted_ones(struct qvf_generator *self)
         }
 }
 
-int qvf_generator_step(struct qvf_generator *self, struct qvf_error *error)
+/* A request that is alone and writes lets the device choose some tokens by itself. How many; 1: it can't, or need not. */
+static uint32_t tokens_ahead(const struct qvf_generator *self, uint32_t *ret_k)
 {
-        struct qvf_error local = { 0 };
-        uint32_t output = 0;
+        const struct qvf_request *request = self->of_piece[0];
+        uint32_t left = request->max_tokens > 0 ? request->max_tokens - request->n_generated : UINT32_MAX;
+        uint32_t room = qvf_context_options(self->context)->context_length - request->n_tokens + 1;
+
+        if (self->n_requests != 1 || self->n_pieces != 1 || self->pieces[0].n_tokens != 1 ||
+                        self->pieces[0].outputs != QVF_OUTPUTS_LAST ||
+                        !qvf_sampler_draws(request->sampler, ret_k))
+                return 1;
+        return qvf_context_ahead(self->context, left < room ? left : room);
+}
+
+static int run_ahead(struct qvf_generator *self, uint32_t count, uint32_t k, struct qvf_error *error)
+{
+        struct qvf_request *request = self->of_piece[0];
+        float how[QVF_CONTEXT_AHEAD_MOST * QVF_DRAW_COLUMNS];
+        int32_t ids[QVF_CONTEXT_AHEAD_MOST];
+        bool goes_on = true;
         int r;
 
-        admit(self);
-        fill_batch(self);
-        if (self->n_pieces == 0)
-                return (int)self->n_requests;
-        r = qvf_context_run(self->context, self->pieces, self->n_pieces, &local);
-        if (r == -EAGAIN && put_newest_back(self, &local) == 0)
-                return (int)self->n_requests;
-        if (r < 0) {
-                fail_all(self, &local);
-                if (error)
-                        *error = local;
+        for (uint32_t i = 0; i < count; i++)
+                qvf_sampler_how(request->sampler, i, how + (size_t)i * QVF_DRAW_COLUMNS);
+        r = qvf_context_continue(self->context, request->sequence, self->pieces[0].tokens[0], count, k, how, ids,
+                        error);
+        if (r < 0)
                 return r;
+        qvf_sampler_drawn(request->sampler, count);
+        self->stepping = true;
+        for (uint32_t i = 0; i < count && goes_on; i++) {
+                struct qvf_token_event event = { .id = ids[i], .log_probability = NAN };
+
+                request->n_computed++;
+                goes_on = take_token(self, request, &event);
         }
+        self->stepping = false;
+        return 0;
+}
+
+static int run_batch(struct qvf_generator *self, struct qvf_error *error)
+{
+        uint32_t output = 0;
+        int r = qvf_context_run(self->context, self->pieces, self->n_pieces, error);
+
+        if (r < 0)
+                return r;
         self->stepping = true;
         for (uint32_t i = 0; i < self->n_pieces; i++) {
                 struct qvf_request *request = self->of_piece[i];
@@ -324,9 +365,34 @@ int qvf_generator_step(struct qvf_generator *self, struct qvf_error *error)
 
                 request->n_computed += self->pieces[i].n_tokens;
                 if (logits && !request->cancel_wanted)
-                        take_token(self, request, logits);
+                        choose_token(self, request, logits);
         }
         self->stepping = false;
+        return 0;
+}
+
+int qvf_generator_step(struct qvf_generator *self, struct qvf_error *error)
+{
+        struct qvf_error local = { 0 };
+        uint32_t ahead, k;
+        int r;
+
+        admit(self);
+        fill_batch(self);
+        if (self->n_pieces == 0)
+                return (int)self->n_requests;
+        ahead = tokens_ahead(self, &k);
+        r = ahead > 1 ? run_ahead(self, ahead, k, &local) : -EAGAIN;
+        if (r == -EAGAIN) /* also where cells for many tokens are not free */
+                r = run_batch(self, &local);
+        if (r == -EAGAIN && put_newest_back(self, &local) == 0)
+                return (int)self->n_requests;
+        if (r < 0) {
+                fail_all(self, &local);
+                if (error)
+                        *error = local;
+                return r;
+        }
         cancel_wanted_ones(self);
         return (int)self->n_requests;
 }

@@ -78,20 +78,27 @@ static int append_token(struct qvf_request *request, int32_t id)
 }
 
 int qvf_request_choose(struct qvf_request *request, const float *logits, struct qvf_token_probability *best,
-                int32_t *ret_id, bool *ret_end, struct qvf_text *text, bool *ret_stopped,
-                struct qvf_error *error)
+                int32_t *ret_id, struct qvf_error *error)
 {
-        int32_t id;
-        int r = qvf_sampler_next(request->sampler, logits, request->model->info->vocabulary_size, &id, best,
-                        request->n_best);
+        int r = qvf_sampler_next(request->sampler, logits, request->model->info->vocabulary_size, ret_id,
+                        best, request->n_best);
 
-        if (r == -EDOM)
-                return qvf_error_set(error, r,
+        if (r < 0 && r != -EDOM)
+                return qvf_error_set(error, r, "no token can be chosen: %s", strerror(-r));
+        if (r < 0)
+                *ret_id = -1;
+        return 0;
+}
+
+int qvf_request_take(struct qvf_request *request, int32_t id, bool *ret_end, struct qvf_text *text,
+                bool *ret_stopped, struct qvf_error *error)
+{
+        int r;
+
+        if (id < 0)
+                return qvf_error_set(error, -EDOM,
                                 "the model gives no number to any token: its weights or the adapter "
                                 "are damaged, or all tokens are forbidden");
-        if (r < 0)
-                return qvf_error_set(error, r, "no token can be chosen: %s", strerror(-r));
-        *ret_id = id;
         *ret_stopped = false;
         *ret_end = !request->ignore_end && qvf_tokenizer_is_end(request->model->tokenizer, id);
         if (*ret_end)

@@ -32,9 +32,12 @@ int qvf_request_new(const struct qvf_model *model, const struct qvf_request_opti
 struct qvf_request *qvf_request_free(struct qvf_request *request);
 QVF_DEFINE_CLEANUP(struct qvf_request *, qvf_request_free)
 
-/* Chooses the next token; its text, as far as no stop string may hide in it, is appended to `text`. */
+/* Chooses the next token; -1 where none can be. */
 int qvf_request_choose(struct qvf_request *request, const float *logits, struct qvf_token_probability *best,
-                int32_t *ret_id, bool *ret_end, struct qvf_text *text, bool *ret_stopped,
+                int32_t *ret_id, struct qvf_error *error);
+/* Takes up a token that was chosen (-1 is an error); its text, as far as no stop string may hide in it, is appended to
+ * `text`. */
+int qvf_request_take(struct qvf_request *request, int32_t id, bool *ret_end, struct qvf_text *text, bool *ret_stopped,
                 struct qvf_error *error);
 /* What is still held back. */
 int qvf_request_flush(struct qvf_request *request, struct qvf_text *text);

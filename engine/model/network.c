@@ -161,10 +161,10 @@ static uint16_t emit_feed_forward(struct emitter *e, uint16_t x)
         return emit_linear(e, QVF_FFN_DOWN, &product);
 }
 
-static void emit_head(struct emitter *e, uint16_t x)
+static uint16_t emit_head(struct emitter *e, uint16_t x)
 {
         const struct qvf_network *network = e->network;
-        uint16_t hidden;
+        uint16_t hidden, logits;
 
         if (network->hidden.rows > 0) {
                 hidden = qvf_builder_fixed(e->builder, &network->hidden);
@@ -174,13 +174,17 @@ static void emit_head(struct emitter *e, uint16_t x)
         } else {
                 hidden = normalise(e, x, e->info->dim, &e->model->output_norm);
         }
-        if (network->logits.rows > 0)
-                QVF_EMIT(e->builder, MATMUL, e->rows, qvf_builder_fixed(e->builder, &network->logits),
-                                hidden, qvf_builder_fixed(e->builder, &e->model->head), QVF_NONE)
-                                ->f[0] = e->model->head_scale;
+        if (network->logits.rows == 0 && !network->logits_stay)
+                return QVF_NONE;
+        logits = network->logits_stay ? temporary(e, e->info->vocabulary_size)
+                                      : qvf_builder_fixed(e->builder, &network->logits);
+        QVF_EMIT(e->builder, MATMUL, e->rows, logits, hidden,
+                        qvf_builder_fixed(e->builder, &e->model->head), QVF_NONE)
+                        ->f[0] = e->model->head_scale;
+        return logits;
 }
 
-void qvf_network_emit(const struct qvf_network *network, struct qvf_builder *builder)
+uint16_t qvf_network_emit(const struct qvf_network *network, struct qvf_builder *builder)
 {
         const struct qvf_network_inputs *inputs = &network->inputs;
         struct emitter e = {
@@ -217,5 +221,5 @@ void qvf_network_emit(const struct qvf_network *network, struct qvf_builder *bui
                 add_to(&e, x, emit_linear(&e, QVF_ATTN_OUTPUT, &output));
                 add_to(&e, x, emit_feed_forward(&e, x));
         }
-        emit_head(&e, x);
+        return emit_head(&e, x);
 }

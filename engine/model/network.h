@@ -22,9 +22,11 @@ struct qvf_network {
         uint32_t n_adapters;
         uint32_t rows, outputs;  /* most rows of a run, and most of them with results */
         struct qvf_value logits; /* [outputs, vocabulary]; rows 0: not wanted */
+        bool logits_stay;        /* they are wanted as a temporary value instead */
         struct qvf_value hidden; /* [outputs, dim], after the last norm; likewise */
 };
 
-void qvf_network_emit(const struct qvf_network *network, struct qvf_builder *builder);
+/* Returns the logits; QVF_NONE where none are wanted. */
+uint16_t qvf_network_emit(const struct qvf_network *network, struct qvf_builder *builder);
 
 #endif

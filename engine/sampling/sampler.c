@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/sampling/candidates.h"
+#include "plugins/cpu/plain/plain.h"
 
 struct qvf_sampler {
         struct qvf_sampling options;
@@ -161,6 +162,66 @@ static int adjust(struct qvf_sampler *sampler, const float *logits, uint32_t n_v
         return 0;
 }
 
+/* Few candidates are drawn from as DRAW has it, which devices do themselves. */
+static bool few_candidates(const struct qvf_sampling *options)
+{
+        return options->temperature > 0 && options->top_k >= 1 && options->top_k <= QVF_DRAW_MOST &&
+               options->typical_p >= 1;
+}
+
+bool qvf_sampler_draws(const struct qvf_sampler *sampler, uint32_t *ret_k)
+{
+        const struct qvf_sampling *options = &sampler->options;
+
+        if (options->n_best > 0 || options->n_bias > 0 || sampler->ring ||
+                        (options->temperature > 0 && !few_candidates(options)))
+                return false;
+        *ret_k = options->temperature > 0 ? options->top_k : 1;
+        return true;
+}
+
+static float point_of(struct qvf_random *random)
+{
+        return (float)(qvf_random_next(random) >> 40) * 0x1p-24f;
+}
+
+static void how_to_draw(const struct qvf_sampling *options, float point, float how[QVF_DRAW_COLUMNS])
+{
+        bool greedy = options->temperature <= 0;
+
+        how[0] = greedy ? 1 : 1 / options->temperature;
+        how[1] = greedy || options->top_p >= 1 ? 2 : options->top_p; /* more than there is: all of them */
+        how[2] = greedy || options->min_p <= 0 ? -INFINITY : logf(options->min_p);
+        how[3] = point;
+}
+
+void qvf_sampler_how(const struct qvf_sampler *sampler, uint32_t ahead, float ret_how[QVF_DRAW_COLUMNS])
+{
+        struct qvf_random random = sampler->random;
+        float point = 0;
+
+        for (uint32_t i = 0; i <= ahead && sampler->options.temperature > 0; i++)
+                point = point_of(&random);
+        how_to_draw(&sampler->options, point, ret_how);
+}
+
+void qvf_sampler_drawn(struct qvf_sampler *sampler, uint32_t count)
+{
+        for (uint32_t i = 0; i < count && sampler->options.temperature > 0; i++)
+                qvf_random_next(&sampler->random);
+}
+
+static int32_t draw_from_few(struct qvf_sampler *sampler)
+{
+        const struct qvf_candidates *candidates = &sampler->candidates;
+        float value[QVF_DRAW_MOST], how[QVF_DRAW_COLUMNS];
+
+        for (uint32_t i = 0; i < candidates->count; i++)
+                value[i] = candidates->items[i].logit;
+        how_to_draw(&sampler->options, point_of(&sampler->random), how);
+        return candidates->items[plain_draw_row(value, candidates->count, how)].id;
+}
+
 static int draw(struct qvf_sampler *sampler, const float *logits, uint32_t n_vocab, int32_t *ret_id)
 {
         const struct qvf_sampling *options = &sampler->options;
@@ -169,6 +230,10 @@ static int draw(struct qvf_sampler *sampler, const float *logits, uint32_t n_voc
         r = qvf_candidates_fill(&sampler->candidates, logits, n_vocab, options->top_k);
         if (r < 0)
                 return r;
+        if (few_candidates(options)) {
+                *ret_id = draw_from_few(sampler);
+                return 0;
+        }
         qvf_candidates_keep_typical(&sampler->candidates, options->typical_p);
         qvf_candidates_keep_top_p(&sampler->candidates, options->top_p);
         qvf_candidates_keep_min_p(&sampler->candidates, options->min_p);

@@ -4,11 +4,13 @@
 #ifndef QVF_ENGINE_SAMPLING_SAMPLER_H
 #define QVF_ENGINE_SAMPLING_SAMPLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/cleanup.h"
 #include "common/error.h"
 #include "engine/sampling/options.h"
+#include "qvf/ops.h"
 
 struct qvf_sampler;
 
@@ -31,6 +33,14 @@ void qvf_sampler_accept(struct qvf_sampler *sampler, int32_t id);
  * step. -EDOM: no token can be chosen (all logits NaN or -inf, or all forbidden). */
 int qvf_sampler_next(struct qvf_sampler *sampler, const float *logits, uint32_t n_vocab, int32_t *ret_id,
                 struct qvf_token_probability *ret_best, uint32_t n);
+/* Whether the next tokens can be chosen by TOP_K of `ret_k` and DRAW (ops.h), on whatever device: nothing looks at other
+ * tokens, and no log-probabilities are wanted. They are then the same as those of qvf_sampler_next(). */
+bool qvf_sampler_draws(const struct qvf_sampler *sampler, uint32_t *ret_k);
+/* What DRAW needs for the token that is `ahead` tokens behind the next one. */
+void qvf_sampler_how(const struct qvf_sampler *sampler, uint32_t ahead, float ret_how[QVF_DRAW_COLUMNS]);
+/* So many tokens were chosen that way. */
+void qvf_sampler_drawn(struct qvf_sampler *sampler, uint32_t count);
+
 /* Of the token that was chosen last, likewise; NaN unless that call had n > 0. */
 float qvf_sampler_log_probability(const struct qvf_sampler *sampler);
 

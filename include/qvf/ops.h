@@ -67,7 +67,11 @@
                           p -= args.learning_rate * (m/(1-f0^step) / (sqrt(v/(1-f1^step)) + f2) + f3 p); step = args.step.
                           m, v of U8: block-wise 8 bit with a scale for each QVF_STATE_BLOCK numbers, the largest |m|
                           or v among them: m = sign(k) (k/127)² scale, k an int8; v = (k/255)⁴ scale, k at least 1 where
-                          v > 0 */
+                          v > 0 */ \
+ /* Choosing (behind the others, whose numbers stay) */ \
+ X(DRAW,            4) /* id[R,1] I32, value[R,K], candidate[R,K] I32, how[R,4] = (1 / temperature, top_p, log(min_p), point):
+                          one of the candidates, which stand as TOP_K leaves them: docs/arithmetic.md; -1 where the best is
+                          not above -infinity */
 
 enum qvf_op_kind {
 #define QVF_OP_ENUM(name, operands) QVF_OP_##name,
@@ -81,6 +85,8 @@ enum qvf_op_kind {
 #define QVF_NONE ((uint16_t)0xffff) /* an operand that is not there */
 #define QVF_KV_BLOCK 32u            /* cells in a block of the key and value caches */
 #define QVF_STATE_BLOCK 256u        /* numbers that share a scale in 8-bit optimizer state */
+#define QVF_DRAW_COLUMNS 4u         /* of what DRAW is told of a row */
+#define QVF_DRAW_MOST 64u           /* candidates that DRAW takes */
 #define QVF_TERNARY_BLOCK 256u      /* columns of ternary weights and quantised rows are padded to this */
 
 enum qvf_op_flags { QVF_ACCUMULATE = 1 };

@@ -170,4 +170,10 @@ const struct qvf_op_rule qvf_op_rules[QVF_OP_COUNT] = {
                 { "m_scale", "S", QVF_TYPE_F32, WRITTEN | OPTIONAL, 0 },
                 { "v_scale", "S", QVF_TYPE_F32, WRITTEN | OPTIONAL, 0 },
         } },
+        [QVF_OP_DRAW] = { "DRAW", {
+                { "id", "R1", QVF_TYPE_I32, WRITTEN, 0 },
+                { "value", "RK", QVF_TYPE_F32, 0, 0 },
+                { "candidate", "RK", QVF_TYPE_I32, 0, 0 },
+                { "how", "R4", QVF_TYPE_F32, 0, 0 },
+        } },
 };

@@ -24,7 +24,7 @@ uint32_t vk_fuse(struct vk_build *build, const struct vk_call *calls, uint32_t c
 {
         static uint32_t (*const patterns[])(struct vk_build *, const struct vk_call *,
                         uint32_t) = { vk_fuse_adapter, vk_fuse_copy, vk_fuse_walk, vk_fuse_decode,
-                vk_fuse_row, vk_fuse_row_backward, vk_fuse_rope, vk_fuse_weights };
+                vk_fuse_row, vk_fuse_row_backward, vk_fuse_rope, vk_fuse_weights, vk_fuse_draw };
 
         for (size_t i = 0; i < QVF_ARRAY_LENGTH(patterns); i++) {
                 uint32_t done = patterns[i](build, calls, count);

@@ -39,5 +39,6 @@ const struct cpu_level cpu_level_plain = {
                 [QVF_OP_GATE_BACKWARD] = { { plain_gate_backward, NULL }, NULL },
                 [QVF_OP_SQUARE_SUM] = { { plain_square_sum, plain_square_sum_scratch }, NULL },
                 [QVF_OP_ADAMW] = { { plain_adamw, NULL }, NULL },
+                [QVF_OP_DRAW] = { { plain_draw, NULL }, NULL },
         },
 };

@@ -79,6 +79,8 @@ void plain_transposed_product(const struct cpu_call *call, const struct plain_tr
 
 /* exp of docs/arithmetic.md */
 float plain_exp(float x);
+/* DRAW of one row: the place of the candidate that is chosen, or -1. */
+int32_t plain_draw_row(const float *value, uint32_t count, const float how[4]);
 
 /* Turns the pairs of a head by position · frequency; cosines and sines are multiplied by `magnitude`. */
 void plain_turn(float *numbers, uint32_t pairs, int interleaved, double position, const float *frequency,
@@ -117,6 +119,7 @@ void plain_attention_train_backward(const struct cpu_call *call);
 void plain_gate_backward(const struct cpu_call *call);
 void plain_square_sum(const struct cpu_call *call);
 void plain_adamw(const struct cpu_call *call);
+void plain_draw(const struct cpu_call *call);
 
 size_t plain_copy_scratch(const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads);
 size_t plain_kv_rotate_scratch(

@@ -8,6 +8,7 @@
 
 uint32_t vk_fuse_adapter(struct vk_build *build, const struct vk_call *calls, uint32_t count);
 uint32_t vk_fuse_copy(struct vk_build *build, const struct vk_call *calls, uint32_t count);
+uint32_t vk_fuse_draw(struct vk_build *build, const struct vk_call *calls, uint32_t count);
 uint32_t vk_fuse_decode(struct vk_build *build, const struct vk_call *calls, uint32_t count);
 uint32_t vk_fuse_walk(struct vk_build *build, const struct vk_call *calls, uint32_t count);
 uint32_t vk_fuse_row(struct vk_build *build, const struct vk_call *calls, uint32_t count);

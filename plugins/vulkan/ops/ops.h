@@ -33,5 +33,6 @@ vk_emitter vk_op_rope;
 vk_emitter vk_op_scatter_add;
 vk_emitter vk_op_square_sum;
 vk_emitter vk_op_top_k;
+vk_emitter vk_op_draw;
 
 #endif

@@ -30,4 +30,5 @@ vk_emitter *const vk_emitters[QVF_OP_COUNT] = {
         [QVF_OP_SCATTER_ADD] = vk_op_scatter_add,
         [QVF_OP_SQUARE_SUM] = vk_op_square_sum,
         [QVF_OP_TOP_K] = vk_op_top_k,
+        [QVF_OP_DRAW] = vk_op_draw,
 };
