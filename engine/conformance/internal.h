@@ -18,12 +18,12 @@ enum conformance_data {
         DATA_FIRST,     /* first[r] of documents: rises, at most r */
         DATA_PLACE,     /* rows of (position, sequence); or one of the two, by `low` */
         DATA_FREQUENCY, /* as in RoPE */
-        DATA_FALLING,   /* each row from its largest down by steps up to `amount`; a row may end in -infinity */
-        DATA_HOW,       /* rows of what DRAW needs */
-        DATA_BLOCKS,    /* whole blocks of a quantised format; bytes of I8 */
-        DATA_STATE,     /* bytes of 8-bit optimizer state */
-        DATA_PAIRS,     /* of blocks: from the lower half of `high`, to the upper half, all different */
-        DATA_TURN,      /* of a block, all different, and a number of positions */
+        DATA_FALLING, /* each row from its largest down by steps up to `amount`; a row may end in -infinity */
+        DATA_HOW,     /* rows of what DRAW needs */
+        DATA_BLOCKS,  /* whole blocks of a quantised format; bytes of I8 */
+        DATA_STATE,   /* bytes of 8-bit optimizer state */
+        DATA_PAIRS,   /* of blocks: from the lower half of `high`, to the upper half, all different */
+        DATA_TURN,    /* of a block, all different, and a number of positions */
 };
 
 struct conformance_operand {

@@ -19,10 +19,10 @@ struct qvf_context_options {     /* 0: what stands in brackets */
         bool kv_f32;             /* F32 caches; else kv_dtype, and F16 where that is 0 */
         uint32_t batch_rows;     /* tokens of one run [128] */
         uint32_t output_rows;    /* rows with results of one run [the larger of 8 and sequences] */
-        uint32_t ahead;          /* tokens of one sequence that the device chooses one after the other in one run; 1: none
+        uint32_t ahead; /* tokens of one sequence that the device chooses one after the other in one run; 1: none
                                   * [QVF_CONTEXT_AHEAD_MOST on a device of its own, 1 on a CPU] */
-        bool hidden;             /* results are hidden states too (embeddings) */
-        bool no_logits;          /* and only they */
+        bool hidden;    /* results are hidden states too (embeddings) */
+        bool no_logits; /* and only they */
 };
 
 struct qvf_adapter_choice {
@@ -84,8 +84,8 @@ uint32_t qvf_context_ahead(const struct qvf_context *context, uint32_t most);
  * on: `count` tokens, a power of two, come back in ret_ids, and all but the last of them stand in the sequence. -1: none could be
  * chosen; what follows it means nothing. `how` has QVF_DRAW_COLUMNS numbers for each. There are no logits. Fails as qvf_context_run()
  * does. */
-int qvf_context_continue(struct qvf_context *context, uint32_t sequence, int32_t token, uint32_t count, uint32_t k,
-                const float *how, int32_t *ret_ids, struct qvf_error *error);
+int qvf_context_continue(struct qvf_context *context, uint32_t sequence, int32_t token, uint32_t count,
+                uint32_t k, const float *how, int32_t *ret_ids, struct qvf_error *error);
 /* Results of the last run in the order of their rows; they stand until the next. */
 uint32_t qvf_context_outputs(const struct qvf_context *context);
 const float *qvf_context_logits(const struct qvf_context *context, uint32_t output);

@@ -9,7 +9,8 @@
 #include "common/checked.h"
 #include "engine/inference/context_private.h"
 
-#define AHEAD_MS 12.0 /* longer, and text would come in jerks, and what is computed behind its end would cost */
+#define AHEAD_MS                                                                                            \
+        12.0 /* longer, and text would come in jerks, and what is computed behind its end would cost */
 
 double qvf_context_now_ms(void)
 {
@@ -22,8 +23,9 @@ double qvf_context_now_ms(void)
 void qvf_context_took(struct qvf_context *self, double row_ms)
 {
         /* The first one builds its program. */
-        self->row_ms = self->row_ms > row_ms || self->row_ms <= 0 ? row_ms
-                                                                  : self->row_ms + (row_ms - self->row_ms) / 8;
+        self->row_ms = self->row_ms > row_ms || self->row_ms <= 0
+                                       ? row_ms
+                                       : self->row_ms + (row_ms - self->row_ms) / 8;
 }
 
 uint32_t qvf_context_ahead(const struct qvf_context *self, uint32_t most)
@@ -37,12 +39,13 @@ uint32_t qvf_context_ahead(const struct qvf_context *self, uint32_t most)
 }
 
 /* What the host gives to all tokens at once: the first one's id, and each one's place and draw. */
-static int upload(struct qvf_context *self, uint32_t sequence, int32_t token, uint32_t count, const float *how,
-                struct qvf_error *error)
+static int upload(struct qvf_context *self, uint32_t sequence, int32_t token, uint32_t count,
+                const float *how, struct qvf_error *error)
 {
         const struct context_ahead *first = &self->ahead[0], *last = &self->ahead[count - 1];
         uint64_t begin = first->position.offset, end = last->how.offset + QVF_DRAW_COLUMNS * sizeof(*how);
-        int32_t position = (int32_t)qvf_kv_length(self->blocks, sequence), in = (int32_t)sequence, output = 0;
+        int32_t position = (int32_t)qvf_kv_length(self->blocks, sequence), in = (int32_t)sequence,
+                output = 0;
         _cleanup_free_ char *staged = calloc(1, end - begin);
         int r;
 
@@ -69,7 +72,8 @@ static int upload(struct qvf_context *self, uint32_t sequence, int32_t token, ui
 static int download(struct qvf_context *self, uint32_t count, int32_t *ret_ids, struct qvf_error *error)
 {
         const struct qvf_backend *backend = self->model->compute.backend;
-        uint64_t begin = self->ahead[0].chosen.offset, end = self->ahead[count - 1].chosen.offset + sizeof(*ret_ids);
+        uint64_t begin = self->ahead[0].chosen.offset,
+                 end = self->ahead[count - 1].chosen.offset + sizeof(*ret_ids);
         char chosen[QVF_CONTEXT_AHEAD_MOST * QVF_ARENA_ALIGNMENT];
         int r = backend->buffer_download(self->inputs_buffer, begin, chosen, end - begin);
 
@@ -99,8 +103,8 @@ static int run(struct qvf_context *self, uint32_t sequence, int32_t token, struc
         return r < 0 ? r : qvf_compute_run(&self->model->compute, program->program, &args, error);
 }
 
-int qvf_context_continue(struct qvf_context *self, uint32_t sequence, int32_t token, uint32_t count, uint32_t k,
-                const float *how, int32_t *ret_ids, struct qvf_error *error)
+int qvf_context_continue(struct qvf_context *self, uint32_t sequence, int32_t token, uint32_t count,
+                uint32_t k, const float *how, int32_t *ret_ids, struct qvf_error *error)
 {
         uint32_t vocabulary = self->model->info->vocabulary_size;
         struct context_kind kind = { .rows = 1, .ahead = count, .k = k < vocabulary ? k : vocabulary };
@@ -108,10 +112,10 @@ int qvf_context_continue(struct qvf_context *self, uint32_t sequence, int32_t to
         int r;
 
         self->n_outputs = 0;
-        if (count == 0 || count > self->options.ahead || sequence >= self->options.sequences || k == 0 || token < 0 ||
-                        token >= (int32_t)vocabulary)
-                return qvf_error_set(error, -EINVAL, "%u tokens ahead, %u to choose from, behind token %d", count, k,
-                                token);
+        if (count == 0 || count > self->options.ahead || sequence >= self->options.sequences || k == 0 ||
+                        token < 0 || token >= (int32_t)vocabulary)
+                return qvf_error_set(error, -EINVAL, "%u tokens ahead, %u to choose from, behind token %d",
+                                count, k, token);
         r = qvf_context_reserve(self, sequence, count, error);
         r = r < 0 ? r : run(self, sequence, token, kind, how, error);
         r = r < 0 ? r : download(self, count, ret_ids, error);

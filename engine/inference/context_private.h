@@ -67,19 +67,20 @@ int qvf_context_program(struct qvf_context *context, struct context_kind kind,
                 const struct qvf_adapter *const *adapters, uint32_t n_adapters,
                 struct context_program **ret_program, struct qvf_error *error);
 
-
 /* context_ahead.c, for context_run.c */
 double qvf_context_now_ms(void);
 void qvf_context_took(struct qvf_context *context, double row_ms); /* a run of one row */
 /* context_run.c, for context_ahead.c */
-int qvf_context_upload(struct qvf_context *context, const struct qvf_value *value, const void *bytes, uint64_t length,
-                struct qvf_error *error);
+int qvf_context_upload(struct qvf_context *context, const struct qvf_value *value, const void *bytes,
+                uint64_t length, struct qvf_error *error);
 int qvf_context_upload_table(struct qvf_context *context, struct qvf_error *error);
-int qvf_context_reserve(struct qvf_context *context, uint32_t sequence, uint32_t n_tokens, struct qvf_error *error);
-int qvf_context_collect_adapters(const struct qvf_context *context, const struct qvf_piece *pieces, uint32_t n_pieces,
-                const struct qvf_adapter **adapters, uint32_t *ret_count, struct qvf_error *error);
+int qvf_context_reserve(
+                struct qvf_context *context, uint32_t sequence, uint32_t n_tokens, struct qvf_error *error);
+int qvf_context_collect_adapters(const struct qvf_context *context, const struct qvf_piece *pieces,
+                uint32_t n_pieces, const struct qvf_adapter **adapters, uint32_t *ret_count,
+                struct qvf_error *error);
 /* For the first n_rows of context->rows. */
-int qvf_context_upload_scales(struct qvf_context *context, uint32_t n_rows, const struct qvf_adapter *const *adapters,
-                uint32_t n_adapters, struct qvf_error *error);
+int qvf_context_upload_scales(struct qvf_context *context, uint32_t n_rows,
+                const struct qvf_adapter *const *adapters, uint32_t n_adapters, struct qvf_error *error);
 
 #endif

@@ -42,8 +42,8 @@ static void emit_ahead(struct qvf_context *self, struct qvf_network *network, st
                 value = qvf_builder_temporary(builder, 1, kind.k, QVF_F32);
                 candidate = qvf_builder_temporary(builder, 1, kind.k, QVF_I32);
                 QVF_EMIT(builder, TOP_K, QVF_ROWS_INPUT, value, candidate, logits);
-                QVF_EMIT(builder, DRAW, QVF_ROWS_INPUT, qvf_builder_fixed(builder, &ahead->chosen), value, candidate,
-                                qvf_builder_fixed(builder, &ahead->how));
+                QVF_EMIT(builder, DRAW, QVF_ROWS_INPUT, qvf_builder_fixed(builder, &ahead->chosen), value,
+                                candidate, qvf_builder_fixed(builder, &ahead->how));
         }
 }
 
@@ -146,7 +146,8 @@ static bool fits(const struct context_program *program, struct context_kind kind
 }
 
 int qvf_context_program(struct qvf_context *self, struct context_kind kind,
-                const struct qvf_adapter *const *adapters, uint32_t n_adapters, struct context_program **ret_program, struct qvf_error *error)
+                const struct qvf_adapter *const *adapters, uint32_t n_adapters,
+                struct context_program **ret_program, struct qvf_error *error)
 {
         const struct qvf_compute *compute = &self->model->compute;
         _cleanup_(qvf_builder_freep) struct qvf_builder *builder = NULL;
@@ -170,9 +171,10 @@ int qvf_context_program(struct qvf_context *self, struct context_kind kind,
                 return r;
         place = oldest(self);
         drop(self, place);
-        qvf_builder_describe(builder, self->arena, kind.ahead > 0    ? "ahead"
-                                                             : kind.rows == 1 ? "decode"
-                                                                              : "prompt",
+        qvf_builder_describe(builder, self->arena,
+                        kind.ahead > 0   ? "ahead"
+                        : kind.rows == 1 ? "decode"
+                                         : "prompt",
                         &description);
         r = compute->backend->program_new(compute->device, &description, &place->program);
         if (r < 0)
@@ -188,8 +190,8 @@ int qvf_context_program(struct qvf_context *self, struct context_kind kind,
         return 0;
 }
 
-static int program_memory(struct qvf_context *self, struct context_kind kind, struct qvf_context_memory *memory,
-                struct qvf_error *error)
+static int program_memory(struct qvf_context *self, struct context_kind kind,
+                struct qvf_context_memory *memory, struct qvf_error *error)
 {
         const struct qvf_compute *compute = &self->model->compute;
         _cleanup_(qvf_builder_freep) struct qvf_builder *builder = NULL;
@@ -221,7 +223,8 @@ int qvf_context_memory(
         int r = program_memory(self, (struct context_kind){ .rows = 1 }, &memory, error);
 
         if (r == 0 && self->options.batch_rows > 1)
-                r = program_memory(self, (struct context_kind){ .rows = self->options.batch_rows }, &memory, error);
+                r = program_memory(self, (struct context_kind){ .rows = self->options.batch_rows }, &memory,
+                                error);
         if (r == 0 && self->options.ahead > 1)
                 r = program_memory(self, (struct context_kind){ 1, self->options.ahead, 1 }, &memory, error);
         if (r < 0)

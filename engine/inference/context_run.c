@@ -92,8 +92,8 @@ int qvf_context_upload_table(struct qvf_context *self, struct qvf_error *error)
 {
         uint64_t cells = (uint64_t)self->options.sequences * self->blocks_per_sequence;
 
-        return qvf_context_upload(
-                        self, &self->inputs.table, qvf_kv_table(self->blocks), cells * sizeof(int32_t), error);
+        return qvf_context_upload(self, &self->inputs.table, qvf_kv_table(self->blocks),
+                        cells * sizeof(int32_t), error);
 }
 
 static int upload_rows(struct qvf_context *self, uint32_t n_rows, struct qvf_error *error)
@@ -118,13 +118,17 @@ static int upload_rows(struct qvf_context *self, uint32_t n_rows, struct qvf_err
         }
         r = qvf_context_upload(self, &self->inputs.ids, staged, n_rows * sizeof(*staged), error);
         if (r == 0)
-                r = qvf_context_upload(self, &self->inputs.position, position, n_rows * sizeof(*staged), error);
+                r = qvf_context_upload(
+                                self, &self->inputs.position, position, n_rows * sizeof(*staged), error);
         if (r == 0)
-                r = qvf_context_upload(self, &self->inputs.sequence, sequence, n_rows * sizeof(*staged), error);
+                r = qvf_context_upload(
+                                self, &self->inputs.sequence, sequence, n_rows * sizeof(*staged), error);
         if (r == 0)
-                r = qvf_context_upload(self, &self->inputs.place, place, 2 * n_rows * sizeof(*staged), error);
+                r = qvf_context_upload(
+                                self, &self->inputs.place, place, 2 * n_rows * sizeof(*staged), error);
         if (r == 0)
-                r = qvf_context_upload(self, &self->inputs.output_index, output, n_outputs * sizeof(*staged), error);
+                r = qvf_context_upload(self, &self->inputs.output_index, output, n_outputs * sizeof(*staged),
+                                error);
         return r < 0 ? r : qvf_context_upload_table(self, error);
 }
 
@@ -208,7 +212,8 @@ static int run(struct qvf_context *self, const struct qvf_piece *pieces, uint32_
         r = qvf_context_collect_adapters(self, pieces, n_pieces, adapters, &n_adapters, error);
         if (r < 0)
                 return r;
-        r = qvf_context_program(self, (struct context_kind){ .rows = n_rows }, adapters, n_adapters, &program, error);
+        r = qvf_context_program(self, (struct context_kind){ .rows = n_rows }, adapters, n_adapters,
+                        &program, error);
         if (r < 0)
                 return r;
         r = upload_rows(self, n_rows, error);

@@ -250,7 +250,8 @@ static void finish_with_text(struct qvf_generator *self, struct qvf_request *req
 }
 
 /* A token that was chosen; false when the request has ended with it, or is to end. */
-static bool take_token(struct qvf_generator *self, struct qvf_request *request, struct qvf_token_event *event)
+static bool take_token(
+                struct qvf_generator *self, struct qvf_request *request, struct qvf_token_event *event)
 {
         struct qvf_error error = { 0 };
         bool stopped = false, end;
@@ -333,8 +334,8 @@ static int run_ahead(struct qvf_generator *self, uint32_t count, uint32_t k, str
 
         for (uint32_t i = 0; i < count; i++)
                 qvf_sampler_how(request->sampler, i, how + (size_t)i * QVF_DRAW_COLUMNS);
-        r = qvf_context_continue(self->context, request->sequence, self->pieces[0].tokens[0], count, k, how, ids,
-                        error);
+        r = qvf_context_continue(self->context, request->sequence, self->pieces[0].tokens[0], count, k, how,
+                        ids, error);
         if (r < 0)
                 return r;
         qvf_sampler_drawn(request->sampler, count);

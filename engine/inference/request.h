@@ -37,8 +37,8 @@ int qvf_request_choose(struct qvf_request *request, const float *logits, struct 
                 int32_t *ret_id, struct qvf_error *error);
 /* Takes up a token that was chosen (-1 is an error); its text, as far as no stop string may hide in it, is appended to
  * `text`. */
-int qvf_request_take(struct qvf_request *request, int32_t id, bool *ret_end, struct qvf_text *text, bool *ret_stopped,
-                struct qvf_error *error);
+int qvf_request_take(struct qvf_request *request, int32_t id, bool *ret_end, struct qvf_text *text,
+                bool *ret_stopped, struct qvf_error *error);
 /* What is still held back. */
 int qvf_request_flush(struct qvf_request *request, struct qvf_text *text);
 /* The context dropped so many positions behind the kept ones. */

@@ -29,8 +29,8 @@ struct qvf_compute_watch {
 struct qvf_compute {
         const struct qvf_backend *backend;
         struct qvf_device *device;
-        uint32_t layout_version;         /* of its info; 0: not known, packed weights are not cached */
-        bool separate; /* not the host's own CPU: it waits whenever it waits for the host */
+        uint32_t layout_version; /* of its info; 0: not known, packed weights are not cached */
+        bool separate;           /* not the host's own CPU: it waits whenever it waits for the host */
         struct qvf_compute_watch *watch; /* NULL: nobody looks */
 };
 

@@ -178,8 +178,8 @@ static uint16_t emit_head(struct emitter *e, uint16_t x)
                 return QVF_NONE;
         logits = network->logits_stay ? temporary(e, e->info->vocabulary_size)
                                       : qvf_builder_fixed(e->builder, &network->logits);
-        QVF_EMIT(e->builder, MATMUL, e->rows, logits, hidden,
-                        qvf_builder_fixed(e->builder, &e->model->head), QVF_NONE)
+        QVF_EMIT(e->builder, MATMUL, e->rows, logits, hidden, qvf_builder_fixed(e->builder, &e->model->head),
+                        QVF_NONE)
                         ->f[0] = e->model->head_scale;
         return logits;
 }

@@ -335,7 +335,8 @@ static int check_parameters(const struct context *context)
                 return op->i[0] == 0 || op->i[0] == 1 ? 0 : bad(context, "unknown activation");
         case QVF_OP_TOP_K:
                 return letters['K'] <= letters['C'] ? 0 : bad(context, "more results than columns");
-        case QVF_OP_DRAW: return letters['K'] <= QVF_DRAW_MOST ? 0 : bad(context, "more candidates than are taken");
+        case QVF_OP_DRAW:
+                return letters['K'] <= QVF_DRAW_MOST ? 0 : bad(context, "more candidates than are taken");
         case QVF_OP_DROPOUT:
                 return op->f[0] >= 0 && op->f[0] < 1 ? 0 : bad(context, "f0 must be 0 or more, and below 1");
         case QVF_OP_HEAD_LOSS: return check_head_loss(context);

@@ -57,7 +57,6 @@ void plain_draw(const struct cpu_call *call)
                 int32_t place = plain_draw_row(
                                 plain_row(value, r), value->columns, plain_row(&call->operand[3], r));
 
-                *plain_integers(&call->operand[0], r) =
-                                place < 0 ? -1 : plain_integers(candidate, r)[place];
+                *plain_integers(&call->operand[0], r) = place < 0 ? -1 : plain_integers(candidate, r)[place];
         }
 }

@@ -71,7 +71,8 @@ static bool by_slices(const struct vk_call *call)
                call->features->subgroup_size <= INVOCATIONS && 2 * k <= slice_of(call) &&
                call->rows <= call->limits->groups[1] &&
                vk_rows_in_range(call, &call->operand[X]) >= call->rows &&
-               8ull * call->rows * vk_div_up(call->operand[X].columns, slice_of(call)) * k <= call->limits->range;
+               8ull * call->rows * vk_div_up(call->operand[X].columns, slice_of(call)) * k <=
+                               call->limits->range;
 }
 
 uint32_t vk_fuse_draw(struct vk_build *build, const struct vk_call *calls, uint32_t count)
