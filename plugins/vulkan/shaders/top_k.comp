@@ -4,12 +4,15 @@
 #include "qvf.glsl"
 
 /* A workgroup finds one after another: the largest number behind the last one in the order of falling numbers, and of
- * rising places among equal ones. n[0] columns, n[1] how many. */
+ * rising places among equal ones. n[0] columns, n[1] how many, n[2] the place
+ * of the first column. */
 layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint PLACED = 0; /* the numbers come with their places */
 
 layout(set = 0, binding = 1, std430) writeonly buffer result_value { float value[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer result_id { int id[]; };
 layout(set = 0, binding = 3, std430) readonly buffer input_ { float x[]; };
+layout(set = 0, binding = 4, std430) readonly buffer input_place { uint place[]; };
 
 shared float best_value[256];
 shared uint best_at[256];
@@ -32,12 +35,13 @@ void main()
                 uint own_at = 0xffffffffu;
 
                 for (uint c = i; c < push.n[0]; c += gl_WorkGroupSize.x) {
-                        float v = x[row * push.n[0] + c];
+                        float v = x[push.rest[2] + row * push.n[0] + c];
+                        uint at = PLACED != 0 ? place[row * push.n[0] + c] : push.n[2] + c;
 
                         v = isnan(v) ? lowest : v;
-                        if ((k == 0 || before(last, last_at, v, c)) && before(v, c, own, own_at)) {
+                        if ((k == 0 || before(last, last_at, v, at)) && before(v, at, own, own_at)) {
                                 own = v;
-                                own_at = c;
+                                own_at = at;
                         }
                 }
                 best_value[i] = own;
@@ -54,8 +58,8 @@ void main()
                 last_at = best_at[0];
                 barrier();
                 if (i == 0) {
-                        value[row * push.n[1] + k] = last;
-                        id[row * push.n[1] + k] = int(last_at);
+                        value[push.rest[0] + row * push.n[1] + k] = last;
+                        id[push.rest[1] + row * push.n[1] + k] = int(last_at);
                 }
         }
 }
