@@ -223,9 +223,11 @@ void vk_buffer_free(struct qvf_buffer *buffer)
                 return;
         device = buffer->device;
         vk_device_settle(device);
-        if (buffer->buffer)
-                vkDestroyBuffer(device->device, buffer->buffer, NULL);
-        vk_memory_release(device, &buffer->memory);
+        if (!vk_device_hangs(device)) {
+                if (buffer->buffer)
+                        vkDestroyBuffer(device->device, buffer->buffer, NULL);
+                vk_memory_release(device, &buffer->memory);
+        }
         device->host.free(device->host.context, buffer, sizeof(*buffer));
 }
 

@@ -166,6 +166,11 @@ int vk_device_open(const struct qvf_host *host, uint32_t index, const struct qvf
         return 0;
 }
 
+bool vk_device_hangs(const struct qvf_device *device)
+{
+        return atomic_load(&device->lost) == QVF_RUN_HUNG;
+}
+
 /* A lost device may still be at work for a moment: nothing that it uses may go before. One that hangs would not let this
  * end. */
 void vk_device_settle(struct qvf_device *device)
@@ -180,8 +185,8 @@ void vk_device_close(struct qvf_device *device)
 {
         struct qvf_host host = device->host;
 
-        if (device->device) {
-                vk_runner_free(device->runner);
+        vk_runner_free(device->runner);
+        if (device->device && !vk_device_hangs(device)) {
                 vk_device_settle(device);
                 if (!atomic_load(&device->lost))
                         vkDeviceWaitIdle(device->device);
@@ -194,7 +199,7 @@ void vk_device_close(struct qvf_device *device)
         }
         if (device->cache_folder > 0)
                 close(device->cache_folder);
-        if (device->instance)
+        if (device->instance && !vk_device_hangs(device))
                 vkDestroyInstance(device->instance, NULL);
         pthread_mutex_destroy(&device->queue_mutex);
         host.free(host.context, device, sizeof(*device));

@@ -12,6 +12,7 @@
 #include "plugins/vulkan/pack.h"
 #include "plugins/vulkan/profile.h"
 #include "plugins/vulkan/schedule.h"
+#include "plugins/vulkan/stand.h"
 #include "plugins/vulkan/walk.h"
 
 #define ARGS_BYTES 256u
@@ -197,7 +198,7 @@ static int make_sets(struct qvf_program *program, uint32_t n_dispatches)
         const VkFenceCreateInfo fence = { .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
         int r = 0;
 
-        for (int i = 0; i < 2 && r == 0; i++)
+        for (int i = 0; i < 2 && r == 0 && !program->flight[i].fence; i++)
                 r = vk_errno(device, vkCreateFence(device->device, &fence, NULL, &program->flight[i].fence),
                                 "making a fence");
         if (r < 0 || n_dispatches == 0)
@@ -212,7 +213,10 @@ static int make(struct qvf_program *program, const struct qvf_program_desc *desc
         struct vk_build counted = { .device = device }, build = { .device = device, .program = program };
         int r = emit_all(&counted, desc, &program->limits);
 
-        r = r < 0 ? r : vk_buffer_new_shared(device, ARGS_BYTES, false, &program->args);
+        if (r == 0 && !program->args)
+                r = vk_buffer_new_shared(device, ARGS_BYTES, false, &program->args);
+        if (r == 0 && counted.walk_needs.steps > 0)
+                r = vk_kept_new(desc, &program->kept);
         r = r < 0 ? r : make_commands(program, counted.n_chunks);
         r = r < 0 ? r : make_sets(program, counted.n_dispatches);
         r = r < 0 ? r : vk_profile_new(program, counted.n_dispatches);
@@ -256,6 +260,49 @@ int vk_program_new(struct qvf_device *device, const struct qvf_program_desc *des
         return 0;
 }
 
+/* All that is recorded, and what it needs. */
+static void release(struct qvf_program *program)
+{
+        struct qvf_device *device = program->device;
+        bool hangs = vk_device_hangs(device);
+
+        for (uint32_t i = 0; i < program->chunks_made && !hangs; i++)
+                if (program->chunks[i].commands)
+                        vkFreeCommandBuffers(
+                                        device->device, device->commands, 1, &program->chunks[i].commands);
+        if (program->chunks)
+                device->host.free(device->host.context, program->chunks,
+                                program->chunks_made * sizeof(*program->chunks));
+        program->chunks = NULL;
+        program->n_chunks = program->chunks_made = 0;
+        vk_profile_free(program);
+        program->profile = NULL;
+        if (program->sets && !hangs)
+                vkDestroyDescriptorPool(device->device, program->sets, NULL);
+        program->sets = VK_NULL_HANDLE;
+        for (unsigned i = 0; i < VK_SCRATCH_SLOTS; i++) {
+                vk_buffer_free(program->scratch[i]);
+                program->scratch[i] = NULL;
+        }
+        vk_walk_release(program);
+}
+
+int vk_program_stand(struct qvf_program *program)
+{
+        struct vk_kept *kept = program->kept;
+        int r;
+
+        program->kept = NULL;
+        program->device->walk_groups = 0;
+        release(program);
+        r = make(program, vk_kept_desc(kept));
+        if (r < 0)
+                program->kept = kept; /* the next run tries again */
+        else
+                vk_kept_free(kept);
+        return r;
+}
+
 void vk_program_free(struct qvf_program *program)
 {
         struct qvf_device *device;
@@ -265,22 +312,11 @@ void vk_program_free(struct qvf_program *program)
         device = program->device;
         vk_device_settle(device);
         vk_abandon(program);
-        for (uint32_t i = 0; i < program->chunks_made; i++)
-                if (program->chunks[i].commands)
-                        vkFreeCommandBuffers(
-                                        device->device, device->commands, 1, &program->chunks[i].commands);
-        if (program->chunks)
-                device->host.free(device->host.context, program->chunks,
-                                program->chunks_made * sizeof(*program->chunks));
         for (int i = 0; i < 2; i++)
-                if (program->flight[i].fence)
+                if (program->flight[i].fence && !vk_device_hangs(device))
                         vkDestroyFence(device->device, program->flight[i].fence, NULL);
-        vk_profile_free(program);
-        if (program->sets)
-                vkDestroyDescriptorPool(device->device, program->sets, NULL);
-        for (unsigned i = 0; i < VK_SCRATCH_SLOTS; i++)
-                vk_buffer_free(program->scratch[i]);
-        vk_walk_release(program);
+        release(program);
+        vk_kept_free(program->kept);
         vk_buffer_free(program->args);
         device->host.free(device->host.context, program, sizeof(*program));
 }

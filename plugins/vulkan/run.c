@@ -11,6 +11,7 @@
 
 #include "common/checked.h"
 #include "plugins/vulkan/profile.h"
+#include "plugins/vulkan/stand.h"
 #include "plugins/vulkan/walk.h"
 
 #define HANG_MS 60000.0
@@ -177,19 +178,6 @@ static int retire(struct qvf_program *program)
         return r;
 }
 
-/* Whether what a run says it did is so. */
-static int check_walk(struct qvf_program *program)
-{
-        struct qvf_device *device = program->device;
-
-        if (!vk_walk_failed(program))
-                return 0;
-        vk_log(&device->host, 0, "vulkan: the workgroups of program '%s' waited for each other in vain",
-                        program->name);
-        atomic_store(&device->lost, QVF_RUN_HUNG);
-        return -ENODEV;
-}
-
 static void check_hang(struct qvf_program *program)
 {
         struct qvf_device *device = program->device;
@@ -243,11 +231,10 @@ static void drive(struct vk_runner *self, struct qvf_program *program, double ti
                 if (r < 0)
                         break;
                 if (program->in_flight == 0) {
-                        r = check_walk(program);
-                        if (r < 0)
-                                break;
                         tell(self, program,
-                                        program->next < program->n_chunks ? QVF_RUN_PAUSED : QVF_RUN_DONE);
+                                        vk_walk_failed(program)             ? VK_WALKED_IN_VAIN
+                                        : program->next < program->n_chunks ? QVF_RUN_PAUSED
+                                                                            : QVF_RUN_DONE);
                         return;
                 }
                 left = end - now_ms();
@@ -317,6 +304,8 @@ int vk_submit(struct qvf_program *program, const struct qvf_args *args)
                 r = -EBUSY;
         else if (atomic_load(&device->lost))
                 r = -ENODEV;
+        else if (program->kept && (device->walk_groups == 0 || program->state == VK_WALKED_IN_VAIN))
+                r = vk_program_stand(program);
         if (r == 0) {
                 memcpy(program->args->memory.mapped, args, sizeof(*args));
                 told(self, program);
@@ -356,20 +345,52 @@ static void wait_for_thread(struct vk_runner *self, struct qvf_program *program,
         }
 }
 
+/* After a walk in vain. Here and in vk_submit(), as only the thread that calls us may record. */
+static void begin_anew(struct vk_runner *self, struct qvf_program *program)
+{
+        struct qvf_device *device = self->device;
+        bool may = vk_kept_may_repeat(program->kept);
+        int r;
+
+        vk_log(&device->host, 1, "vulkan: the workgroups of program '%s' waited for each other in vain%s",
+                        program->name, may ? ": from now on they don't" : "");
+        told(self, program);
+        r = may ? vk_program_stand(program) : -ENODEV;
+        if (!may)
+                atomic_store(&device->lost, QVF_RUN_HUNG);
+        if (r < 0) {
+                tell(self, program, failed_state(device, r));
+                return;
+        }
+        program->next = 0;
+        program->begun_ms = now_ms();
+        if (program->pause_wanted) {
+                tell(self, program, QVF_RUN_PAUSED);
+                return;
+        }
+        program->state = QVF_RUN_GOING;
+        self->driven = program;
+        pthread_cond_broadcast(&self->changed);
+}
+
 int vk_wait(struct qvf_program *program, int timeout_ms)
 {
         struct vk_runner *self = program->device->runner;
         int state;
 
         pthread_mutex_lock(&self->mutex);
-        if (self->threaded)
-                wait_for_thread(self, program, timeout_ms);
-        else
-                while (program->state == QVF_RUN_GOING) {
-                        drive(self, program, timeout_ms < 0 ? 1000 : timeout_ms);
-                        if (timeout_ms >= 0)
-                                break;
-                }
+        do {
+                if (program->state == VK_WALKED_IN_VAIN)
+                        begin_anew(self, program);
+                if (self->threaded)
+                        wait_for_thread(self, program, timeout_ms);
+                else
+                        while (program->state == QVF_RUN_GOING) {
+                                drive(self, program, timeout_ms < 0 ? 1000 : timeout_ms);
+                                if (timeout_ms >= 0)
+                                        break;
+                        }
+        } while (program->state == VK_WALKED_IN_VAIN);
         state = program->state;
         if (state != QVF_RUN_GOING)
                 told(self, program);
@@ -384,7 +405,8 @@ int vk_pause(struct qvf_program *program, bool on)
 
         pthread_mutex_lock(&self->mutex);
         if (on) {
-                program->pause_wanted = program->state == QVF_RUN_GOING;
+                program->pause_wanted =
+                                program->state == QVF_RUN_GOING || program->state == VK_WALKED_IN_VAIN;
         } else if (program->state == QVF_RUN_PAUSED && self->driven) {
                 r = -EBUSY;
         } else {

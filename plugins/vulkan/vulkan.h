@@ -85,6 +85,8 @@ int vk_device_open(const struct qvf_host *host, uint32_t index, const struct qvf
 void vk_device_close(struct qvf_device *device);
 /* Before anything of a device that may be lost is given back. */
 void vk_device_settle(struct qvf_device *device);
+/* What stands on a device that does not answer is left there: it may be at work with it, and the process ends soon. */
+bool vk_device_hangs(const struct qvf_device *device);
 int vk_device_event_fd(struct qvf_device *device);
 
 /* features.c: what the device has of all that the shaders may use, ready for vkCreateDevice() */
@@ -175,9 +177,10 @@ struct qvf_program {
         struct vk_walk_buffers {    /* walk.h; NULL: nothing walks */
                 struct qvf_buffer *steps, *exchange, *status;
         } walk;
+        struct vk_kept *kept; /* stand.h; NULL: nothing walks */
 
         /* The run: guarded by the runner's mutex. */
-        int state; /* enum qvf_run_state; VK_NEVER_RAN */
+        int state; /* enum qvf_run_state; VK_NEVER_RAN, VK_WALKED_IN_VAIN */
         bool untold, pause_wanted;
         double begun_ms;    /* of this run, or of what followed a pause */
         double usual_ms;    /* from submission to end, lately; 0: never ran */
@@ -191,6 +194,7 @@ struct qvf_program {
 };
 
 #define VK_NEVER_RAN (-1)
+#define VK_WALKED_IN_VAIN (-2) /* until wait() lets it begin anew */
 
 int vk_program_size(struct qvf_device *device, const struct qvf_program_desc *desc, uint64_t *ret_bytes);
 /* What its dispatches would be, without making it. */
@@ -202,6 +206,8 @@ int vk_program_trace(
 int vk_program_new(struct qvf_device *device, const struct qvf_program_desc *desc,
                 struct qvf_program **ret_program);
 void vk_program_free(struct qvf_program *program);
+/* Records a program that walks again, without walking; no run of it may be going. */
+int vk_program_stand(struct qvf_program *program);
 
 /* run.c */
 int vk_runner_new(struct qvf_device *device, struct vk_runner **ret_runner);

@@ -301,6 +301,7 @@ void vk_walk_release(struct qvf_program *program)
         vk_buffer_free(program->walk.steps);
         vk_buffer_free(program->walk.exchange);
         vk_buffer_free(program->walk.status);
+        program->walk = (struct vk_walk_buffers){ 0 };
 }
 
 bool vk_walk_failed(const struct qvf_program *program)

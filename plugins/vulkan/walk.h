@@ -5,7 +5,8 @@
  * made (shaders/walk.glsl).
  *
  * Vulkan does not promise that workgroups go on side by side: a device walks only if it tells how many cores it has and a
- * trial at its opening went well (walk_trial.c). Every wait is bounded; a run whose workgroups gave up ends as hung. */
+ * trial at its opening went well (walk_trial.c). Every wait is bounded. A run whose workgroups gave up begins anew in
+ * dispatches, and nothing walks on this device any more (stand.h); one that may not begin anew ends as hung. */
 #ifndef QVF_PLUGINS_VULKAN_WALK_H
 #define QVF_PLUGINS_VULKAN_WALK_H
 

@@ -75,8 +75,9 @@ layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Fo
 #define PAIRED 32u /* the result is activated rows of the first matrix times those of the second */
 
 shared uint step_words[2u * STEP_WORDS];
-shared uint gone;
-uint now; /* where the present step's words begin */
+shared uint gone; /* 0, or 1 and the step in which the workgroup gave up: who is late at a step's end still goes on to that one */
+uint now;     /* where the present step's words begin */
+uint reached; /* 1 and the present step */
 
 uint word_of(uint i)
 {
@@ -102,7 +103,7 @@ bool goes_on(inout uint looks)
 {
         looks++;
         if (looks > push.n[1] || gone != 0u) {
-                gone = 1u;
+                gone = reached;
                 return false;
         }
         return true;
@@ -307,6 +308,7 @@ void main()
                 uint next = own < STEP_WORDS && s + 1u < push.n[0] ? steps.words[(s + 1u) * STEP_WORDS + own] : 0u;
 
                 now = s % 2u * STEP_WORDS;
+                reached = s + 1u;
                 if ((is_set(OUTPUT_ROWS) ? args.output_rows : args.rows) == 0u)
                         break;
                 if (ATTENDS == 0u || word_of(KIND) == STEP_PRODUCTS)
@@ -316,7 +318,7 @@ void main()
                 if (own < STEP_WORDS)
                         step_words[(s + 1u) % 2u * STEP_WORDS + own] = next;
                 barrier();
-                if (gone != 0u)
+                if (gone != 0u && gone <= reached)
                         break;
         }
         if (gone != 0u && own == 0u)

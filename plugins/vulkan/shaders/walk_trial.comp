@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #version 450
 /* Whether workgroups go on side by side and see each other's numbers: n[0] steps, in each of which every workgroup makes
- * its part of a row from all of the row before; n[1] looks before giving up. Row 0 is made by workgroup 0. */
+ * its part of a row from all of the row before; n[1] looks before giving up. When one gives up all do, also those that have
+ * not begun yet. Row 0 is made by workgroup 0. */
 #extension GL_GOOGLE_include_directive : require
 #include "qvf.glsl"
 
 layout(local_size_x_id = 0) in;
 layout(set = 0, binding = 1, std430) coherent volatile buffer exchange_ { uint words[]; } exchange;
 layout(set = 0, binding = 1, std430) coherent volatile buffer exchange4_ { uvec4 fours[]; } exchange4;
-layout(set = 0, binding = 2, std430) buffer status_ { uint gave_up; } status;
+layout(set = 0, binding = 2, std430) coherent volatile buffer status_ { uint gave_up; } status;
 
 #define NOT_YET 0x7fd5a3c1u /* as in walk.glsl */
+#define LOOKS_TOGETHER 1024u /* between looks at whether another one gave up */
 shared uint gone;
 shared uint sums[1024];
 
@@ -29,7 +31,9 @@ void main()
                         uint looks = 0u;
 
                         while (any(equal(seen, uvec4(NOT_YET)))) {
-                                if (++looks > push.n[1] || gone != 0u) {
+                                if (++looks > push.n[1])
+                                        status.gave_up = 1u;
+                                if (looks > push.n[1] || gone != 0u || looks % LOOKS_TOGETHER == 1u && status.gave_up != 0u) {
                                         gone = 1u;
                                         break;
                                 }
@@ -50,6 +54,4 @@ void main()
                 }
                 barrier();
         }
-        if (gone != 0u && own == 0u)
-                status.gave_up = 1u;
 }

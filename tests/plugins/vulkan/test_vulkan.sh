@@ -80,6 +80,20 @@ one_by_one() { # WORKGROUPS FILE ARGUMENT…
 one_by_one 0 -o "$directory/standing" >"$directory/out" 2>&1 &&
 	one_by_one 64 -o "$directory/trial" >>"$directory/out" 2>&1 && cmp "$directory/standing" "$directory/trial" >>"$directory/out"
 result "where workgroups do not go on side by side, nothing walks" $?
+if "$program" selftest -b vulkan --op FILL --quick 2>&1 | grep -q llvmpipe; then
+	# Its workgroups go one after another: the trial tells, also of many, and if it is left out they wait for each other in vain.
+	export LP_NUM_THREADS=1
+	one_by_one 512 -o "$directory/trial" >"$directory/out" 2>&1 && cmp "$directory/standing" "$directory/trial" >>"$directory/out" &&
+		! grep -q 'in vain' "$directory/out"
+	result "a trial that fails ends soon" $?
+	for groups in 2 64; do
+		QVF_VK_WALK_UNTRIED=1 one_by_one "$groups" -o "$directory/anew" >"$directory/out" 2>&1 &&
+			cmp "$directory/standing" "$directory/anew" >>"$directory/out" &&
+			[ "$(grep -c 'waited for each other in vain: from now on' "$directory/out")" -eq 1 ]
+		result "$groups workgroups that wait in vain: the run begins anew, in dispatches" $?
+	done
+	unset LP_NUM_THREADS
+fi
 
 # Ways that a device may be tuned to change no bit, of prompts and of single tokens, and no operation.
 logits() { # FILE BATCH

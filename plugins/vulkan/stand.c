@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A program whose workgroups waited for each other in vain (walk.h) is recorded again in dispatches that wait for nobody,
+ * and its run begins anew, if it may: nothing that outlives the run has been read and then written. */
+#include "plugins/vulkan/stand.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugins/common/op_rules.h"
+#include "plugins/common/program_check.h"
+#include "plugins/vulkan/pack.h"
+
+struct vk_kept {
+        struct qvf_program_desc desc;
+        struct qvf_value *values;
+        struct qvf_op *ops;
+};
+
+int vk_kept_new(const struct qvf_program_desc *desc, struct vk_kept **ret_kept)
+{
+        struct vk_kept *kept = calloc(1, sizeof(*kept));
+
+        if (!kept)
+                return -ENOMEM;
+        kept->desc = *desc;
+        kept->desc.name = NULL;
+        kept->values = calloc(desc->n_values + 1, sizeof(*kept->values));
+        kept->ops = calloc(desc->n_ops + 1, sizeof(*kept->ops));
+        if (!kept->values || !kept->ops) {
+                vk_kept_free(kept);
+                return -ENOMEM;
+        }
+        memcpy(kept->values, desc->values, desc->n_values * sizeof(*kept->values));
+        memcpy(kept->ops, desc->ops, desc->n_ops * sizeof(*kept->ops));
+        kept->desc.values = kept->values;
+        kept->desc.ops = kept->ops;
+        *ret_kept = kept;
+        return 0;
+}
+
+struct vk_kept *vk_kept_free(struct vk_kept *kept)
+{
+        if (kept) {
+                free(kept->values);
+                free(kept->ops);
+        }
+        free(kept);
+        return NULL;
+}
+
+const struct qvf_program_desc *vk_kept_desc(const struct vk_kept *kept)
+{
+        return &kept->desc;
+}
+
+static uint64_t bytes_of(const struct qvf_value *value)
+{
+        return value->packed ? vk_packed_bytes(value)
+                             : value->rows * qvf_program_row_bytes(value->dtype, value->columns);
+}
+
+static bool overlap(const struct qvf_value *a, const struct qvf_value *b)
+{
+        return a->buffer == b->buffer && a->offset < b->offset + bytes_of(b) &&
+               b->offset < a->offset + bytes_of(a);
+}
+
+static const struct qvf_value *operand_of(
+                const struct qvf_program_desc *desc, uint32_t op, uint32_t operand, bool written)
+{
+        uint16_t id = desc->ops[op].operand[operand];
+        uint32_t flags = qvf_op_rules[desc->ops[op].kind].operand[operand].flags;
+
+        return id == QVF_NONE || !(flags & QVF_OPERAND_WRITTEN) == written ? NULL : &desc->values[id];
+}
+
+/* Some operation up to `op` reads some of the value. */
+static bool is_read_before(const struct qvf_program_desc *desc, uint32_t op, const struct qvf_value *value)
+{
+        for (uint32_t i = 0; i <= op; i++)
+                for (uint32_t j = 0; j < qvf_program_operand_count(desc->ops[i].kind); j++) {
+                        const struct qvf_value *read = operand_of(desc, i, j, false);
+
+                        if (read && overlap(read, value))
+                                return true;
+                }
+        return false;
+}
+
+/* The operation makes what it writes from what stood there. */
+static bool changes(const struct qvf_op *op)
+{
+        return op->flags & QVF_ACCUMULATE || op->kind == QVF_OP_KV_COPY || op->kind == QVF_OP_KV_ROTATE ||
+               op->kind == QVF_OP_SCATTER_ADD || op->kind == QVF_OP_ADAMW;
+}
+
+bool vk_kept_may_repeat(const struct vk_kept *kept)
+{
+        const struct qvf_program_desc *desc = &kept->desc;
+
+        for (uint32_t i = 0; i < desc->n_ops; i++)
+                for (uint32_t j = 0; j < qvf_program_operand_count(desc->ops[i].kind); j++) {
+                        const struct qvf_value *written = operand_of(desc, i, j, true);
+
+                        if (written && !written->temporary &&
+                                        (changes(&desc->ops[i]) || is_read_before(desc, i, written)))
+                                return false;
+                }
+        return true;
+}
