@@ -216,7 +216,7 @@ static int make(struct qvf_program *program, const struct qvf_program_desc *desc
         if (r == 0 && !program->args)
                 r = vk_buffer_new_shared(device, ARGS_BYTES, false, &program->args);
         if (r == 0 && counted.walk_needs.steps > 0)
-                r = vk_kept_new(desc, &program->kept);
+                r = vk_source_new(desc, &program->source);
         r = r < 0 ? r : make_commands(program, counted.n_chunks);
         r = r < 0 ? r : make_sets(program, counted.n_dispatches);
         r = r < 0 ? r : vk_profile_new(program, counted.n_dispatches);
@@ -289,17 +289,17 @@ static void release(struct qvf_program *program)
 
 int vk_program_stand(struct qvf_program *program)
 {
-        struct vk_kept *kept = program->kept;
+        struct vk_source *source = program->source;
         int r;
 
-        program->kept = NULL;
-        program->device->walk_groups = 0;
+        program->source = NULL;
+        program->device->walk_held = program->device->walk_groups = 0;
         release(program);
-        r = make(program, vk_kept_desc(kept));
+        r = make(program, vk_source_desc(source));
         if (r < 0)
-                program->kept = kept; /* the next run tries again */
+                program->source = source; /* the next run tries again */
         else
-                vk_kept_free(kept);
+                vk_source_free(source);
         return r;
 }
 
@@ -316,7 +316,7 @@ void vk_program_free(struct qvf_program *program)
                 if (program->flight[i].fence && !vk_device_hangs(device))
                         vkDestroyFence(device->device, program->flight[i].fence, NULL);
         release(program);
-        vk_kept_free(program->kept);
+        vk_source_free(program->source);
         vk_buffer_free(program->args);
         device->host.free(device->host.context, program, sizeof(*program));
 }

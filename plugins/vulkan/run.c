@@ -304,7 +304,7 @@ int vk_submit(struct qvf_program *program, const struct qvf_args *args)
                 r = -EBUSY;
         else if (atomic_load(&device->lost))
                 r = -ENODEV;
-        else if (program->kept && (device->walk_groups == 0 || program->state == VK_WALKED_IN_VAIN))
+        else if (program->source && (device->walk_groups == 0 || program->state == VK_WALKED_IN_VAIN))
                 r = vk_program_stand(program);
         if (r == 0) {
                 memcpy(program->args->memory.mapped, args, sizeof(*args));
@@ -349,7 +349,7 @@ static void wait_for_thread(struct vk_runner *self, struct qvf_program *program,
 static void begin_anew(struct vk_runner *self, struct qvf_program *program)
 {
         struct qvf_device *device = self->device;
-        bool may = vk_kept_may_repeat(program->kept);
+        bool may = vk_source_may_repeat(program->source);
         int r;
 
         vk_log(&device->host, 1, "vulkan: the workgroups of program '%s' waited for each other in vain%s",

@@ -11,47 +11,47 @@
 #include "plugins/common/program_check.h"
 #include "plugins/vulkan/pack.h"
 
-struct vk_kept {
+struct vk_source {
         struct qvf_program_desc desc;
         struct qvf_value *values;
         struct qvf_op *ops;
 };
 
-int vk_kept_new(const struct qvf_program_desc *desc, struct vk_kept **ret_kept)
+int vk_source_new(const struct qvf_program_desc *desc, struct vk_source **ret_source)
 {
-        struct vk_kept *kept = calloc(1, sizeof(*kept));
+        struct vk_source *source = calloc(1, sizeof(*source));
 
-        if (!kept)
+        if (!source)
                 return -ENOMEM;
-        kept->desc = *desc;
-        kept->desc.name = NULL;
-        kept->values = calloc(desc->n_values + 1, sizeof(*kept->values));
-        kept->ops = calloc(desc->n_ops + 1, sizeof(*kept->ops));
-        if (!kept->values || !kept->ops) {
-                vk_kept_free(kept);
+        source->desc = *desc;
+        source->desc.name = NULL;
+        source->values = calloc(desc->n_values + 1, sizeof(*source->values));
+        source->ops = calloc(desc->n_ops + 1, sizeof(*source->ops));
+        if (!source->values || !source->ops) {
+                vk_source_free(source);
                 return -ENOMEM;
         }
-        memcpy(kept->values, desc->values, desc->n_values * sizeof(*kept->values));
-        memcpy(kept->ops, desc->ops, desc->n_ops * sizeof(*kept->ops));
-        kept->desc.values = kept->values;
-        kept->desc.ops = kept->ops;
-        *ret_kept = kept;
+        memcpy(source->values, desc->values, desc->n_values * sizeof(*source->values));
+        memcpy(source->ops, desc->ops, desc->n_ops * sizeof(*source->ops));
+        source->desc.values = source->values;
+        source->desc.ops = source->ops;
+        *ret_source = source;
         return 0;
 }
 
-struct vk_kept *vk_kept_free(struct vk_kept *kept)
+struct vk_source *vk_source_free(struct vk_source *source)
 {
-        if (kept) {
-                free(kept->values);
-                free(kept->ops);
+        if (source) {
+                free(source->values);
+                free(source->ops);
         }
-        free(kept);
+        free(source);
         return NULL;
 }
 
-const struct qvf_program_desc *vk_kept_desc(const struct vk_kept *kept)
+const struct qvf_program_desc *vk_source_desc(const struct vk_source *source)
 {
-        return &kept->desc;
+        return &source->desc;
 }
 
 static uint64_t bytes_of(const struct qvf_value *value)
@@ -95,9 +95,9 @@ static bool changes(const struct qvf_op *op)
                op->kind == QVF_OP_SCATTER_ADD || op->kind == QVF_OP_ADAMW;
 }
 
-bool vk_kept_may_repeat(const struct vk_kept *kept)
+bool vk_source_may_repeat(const struct vk_source *source)
 {
-        const struct qvf_program_desc *desc = &kept->desc;
+        const struct qvf_program_desc *desc = &source->desc;
 
         for (uint32_t i = 0; i < desc->n_ops; i++)
                 for (uint32_t j = 0; j < qvf_program_operand_count(desc->ops[i].kind); j++) {

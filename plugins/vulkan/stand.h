@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a program was made from, kept where something walks: if it does so in vain, the program is made again. */
+/* What a program was made from, source where something walks: if it does so in vain, the program is made again. */
 #ifndef QVF_PLUGINS_VULKAN_STAND_H
 #define QVF_PLUGINS_VULKAN_STAND_H
 
@@ -7,12 +7,12 @@
 
 #include "qvf/backend.h"
 
-struct vk_kept;
+struct vk_source;
 
-int vk_kept_new(const struct qvf_program_desc *desc, struct vk_kept **ret_kept);
-struct vk_kept *vk_kept_free(struct vk_kept *kept);
-const struct qvf_program_desc *vk_kept_desc(const struct vk_kept *kept);
+int vk_source_new(const struct qvf_program_desc *desc, struct vk_source **ret_source);
+struct vk_source *vk_source_free(struct vk_source *source);
+const struct qvf_program_desc *vk_source_desc(const struct vk_source *source);
 /* Whether a run that was broken off may begin anew: it gives what it would have given. */
-bool vk_kept_may_repeat(const struct vk_kept *kept);
+bool vk_source_may_repeat(const struct vk_source *source);
 
 #endif

@@ -177,7 +177,7 @@ struct qvf_program {
         struct vk_walk_buffers {    /* walk.h; NULL: nothing walks */
                 struct qvf_buffer *steps, *exchange, *status;
         } walk;
-        struct vk_kept *kept; /* stand.h; NULL: nothing walks */
+        struct vk_source *source; /* stand.h; NULL: nothing walks */
 
         /* The run: guarded by the runner's mutex. */
         int state; /* enum qvf_run_state; VK_NEVER_RAN, VK_WALKED_IN_VAIN */

@@ -242,7 +242,7 @@ int vk_walk_try(struct qvf_device *device)
         if (trial.groups == 0 || trial.groups > 1024)
                 return 0;
         if (getenv("QVF_VK_WALK_UNTRIED")) { /* for tests: so that they wait for each other in vain */
-                device->walk_groups = trial.groups;
+                device->walk_held = device->walk_groups = trial.groups;
                 return 0;
         }
         r = prepare(&trial);

@@ -287,7 +287,7 @@ static bool may_repeat(const struct qvf_op *ops, uint32_t count)
 {
         struct qvf_value values[4];
         struct qvf_program_desc desc = { sizeof(desc), 4, count, values, ops, "repeat" };
-        struct vk_kept *kept;
+        struct vk_source *source;
         bool may;
 
         for (uint32_t i = 0; i < 4; i++) /* the last is a temporary */
@@ -296,9 +296,9 @@ static bool may_repeat(const struct qvf_op *ops, uint32_t count)
                         .columns = 32,
                         .dtype = QVF_F32,
                         .temporary = i == 3 };
-        ck_assert_int_eq(vk_kept_new(&desc, &kept), 0);
-        may = vk_kept_may_repeat(kept);
-        vk_kept_free(kept);
+        ck_assert_int_eq(vk_source_new(&desc, &source), 0);
+        may = vk_source_may_repeat(source);
+        vk_source_free(source);
         return may;
 }
 
