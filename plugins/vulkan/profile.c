@@ -124,7 +124,7 @@ void vk_profile_free(struct qvf_program *program)
         if (!self)
                 return;
         tell(program);
-        if (self->pool)
+        if (self->pool && !vk_device_hangs(program->device))
                 vkDestroyQueryPool(program->device->device, self->pool, NULL);
         free(self->stamps);
         free(self->shaders);

@@ -92,7 +92,7 @@ static void tell(struct vk_runner *self, struct qvf_program *program, int state)
                                                     : took;
                 vk_profile_collect(program, took);
         }
-        if (self->driven == program)
+        if (self->driven == program && state != VK_WALKED_IN_VAIN) /* such a run is not over */
                 self->driven = NULL;
         if (!program->untold) {
                 program->untold = true;
@@ -265,7 +265,7 @@ static void *thread_main(void *context)
 
         pthread_mutex_lock(&self->mutex);
         while (!self->quit) {
-                if (self->driven)
+                if (self->driven && self->driven->state == QVF_RUN_GOING)
                         drive(self, self->driven, 500);
                 else
                         pthread_cond_wait(&self->changed, &self->mutex);
@@ -304,7 +304,7 @@ int vk_submit(struct qvf_program *program, const struct qvf_args *args)
                 r = -EBUSY;
         else if (atomic_load(&device->lost))
                 r = -ENODEV;
-        else if (program->source && (device->walk_groups == 0 || program->state == VK_WALKED_IN_VAIN))
+        else if (program->source && device->walk_held == 0)
                 r = vk_program_stand(program);
         if (r == 0) {
                 memcpy(program->args->memory.mapped, args, sizeof(*args));
@@ -369,7 +369,6 @@ static void begin_anew(struct vk_runner *self, struct qvf_program *program)
                 return;
         }
         program->state = QVF_RUN_GOING;
-        self->driven = program;
         pthread_cond_broadcast(&self->changed);
 }
 
@@ -437,6 +436,8 @@ void vk_abandon(struct qvf_program *program)
                 else
                         drive(self, program, 1000);
         }
+        if (self->driven == program) /* it walked in vain */
+                self->driven = NULL;
         if (program->state != VK_NEVER_RAN)
                 told(self, program);
         pthread_mutex_unlock(&self->mutex);

@@ -75,14 +75,18 @@ static const struct qvf_value *operand_of(
         return id == QVF_NONE || !(flags & QVF_OPERAND_WRITTEN) == written ? NULL : &desc->values[id];
 }
 
-/* Some operation up to `op` reads some of the value. */
+/* Some operation up to `op`, which writes the value, reads some of it. Attention does not look at what is stored behind it:
+ * that belongs to later positions than its own. */
 static bool is_read_before(const struct qvf_program_desc *desc, uint32_t op, const struct qvf_value *value)
 {
+        bool stores = desc->ops[op].kind == QVF_OP_KV_STORE;
+
         for (uint32_t i = 0; i <= op; i++)
                 for (uint32_t j = 0; j < qvf_program_operand_count(desc->ops[i].kind); j++) {
                         const struct qvf_value *read = operand_of(desc, i, j, false);
 
-                        if (read && overlap(read, value))
+                        if (read && overlap(read, value) &&
+                                        !(stores && desc->ops[i].kind == QVF_OP_ATTENTION))
                                 return true;
                 }
         return false;

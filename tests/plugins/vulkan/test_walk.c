@@ -226,22 +226,52 @@ START_TEST(begins_anew)
 }
 END_TEST
 
+static int wait_by_descriptor(struct work *work)
+{
+        struct pollfd event = { .fd = backend->event_fd(work->device), .events = POLLIN };
+        int state;
+
+        do {
+                ck_assert_int_eq(poll(&event, 1, 60000), 1);
+                state = backend->wait(work->program, 0);
+        } while (state == QVF_RUN_GOING);
+        return state;
+}
+
 /* As whoever looks at other descriptors too. */
 START_TEST(begins_anew_behind_the_event_descriptor)
 {
         struct work work;
-        struct pollfd event = { .events = POLLIN };
-        int state;
 
         if (!make(&work, true, false))
                 return;
-        event.fd = backend->event_fd(work.device);
+        backend->event_fd(work.device);
         submit(&work);
-        do {
-                ck_assert_int_eq(poll(&event, 1, 60000), 1);
-                state = backend->wait(work.program, 0);
-        } while (state == QVF_RUN_GOING);
-        ck_assert_int_eq(state, QVF_RUN_DONE);
+        ck_assert_int_eq(wait_by_descriptor(&work), QVF_RUN_DONE);
+        assert_is_expected(&work);
+        release(&work);
+}
+END_TEST
+
+/* Before wait() was asked the run is neither over nor does it go on; it may be given up then. */
+START_TEST(is_under_way_until_it_was_waited_for)
+{
+        const struct qvf_args args = { .size = sizeof(args), .rows = 1 };
+        struct work work, other;
+        struct pollfd event = { .events = POLLIN };
+
+        if (!make(&work, true, false))
+                return;
+        other = work;
+        make_program(&other, false);
+        event.fd = backend->event_fd(work.device);
+        submit(&other);
+        ck_assert_int_eq(poll(&event, 1, 60000), 1);
+        ck_assert_int_eq(backend->submit(other.program, &args), -EBUSY);
+        ck_assert_int_eq(backend->submit(work.program, &args), -EBUSY);
+        backend->program_free(other.program);
+        submit(&work);
+        ck_assert_int_eq(wait_by_descriptor(&work), QVF_RUN_DONE);
         assert_is_expected(&work);
         release(&work);
 }
@@ -286,7 +316,7 @@ END_TEST
 static bool may_repeat(const struct qvf_op *ops, uint32_t count)
 {
         struct qvf_value values[4];
-        struct qvf_program_desc desc = { sizeof(desc), 4, count, values, ops, "repeat" };
+        const struct qvf_program_desc desc = { sizeof(desc), 4, count, values, ops, "repeat" };
         struct vk_source *source;
         bool may;
 
@@ -313,10 +343,16 @@ START_TEST(knows_what_may_begin_anew)
         };
         const struct qvf_op copied = { .kind = QVF_OP_KV_COPY, .operand = { 0, 1 } };
         const struct qvf_op there_and_back[] = { forth, back }, read_after[] = { forth, temporary, forth };
+        const struct qvf_op stored = { .kind = QVF_OP_KV_STORE, .operand = { 0, 3, 1, 1, 1 } };
+        const struct qvf_op seen = { .kind = QVF_OP_ATTENTION, .operand = { 3, 3, 0, 0, 1, 1 } };
+        const struct qvf_op two_tokens[] = { stored, seen, stored, seen };
+        const struct qvf_op copied_after[] = { seen, { .kind = QVF_OP_COPY, .operand = { 0, 3 } } };
 
         ck_assert(may_repeat(&forth, 1));
         ck_assert(may_repeat(&temporary, 1));
         ck_assert(may_repeat(read_after, 3));
+        ck_assert(may_repeat(two_tokens, 4));
+        ck_assert(!may_repeat(copied_after, 2));
         ck_assert(!may_repeat(there_and_back, 2));
         ck_assert(!may_repeat(&in_place, 1));
         ck_assert(!may_repeat(&added, 1));
@@ -324,5 +360,6 @@ START_TEST(knows_what_may_begin_anew)
 }
 END_TEST
 
-QVF_SUITE("vulkan walk", 120, begins_anew, begins_anew_behind_the_event_descriptor, may_be_paused_meanwhile,
+QVF_SUITE("vulkan walk", 120, begins_anew, begins_anew_behind_the_event_descriptor,
+                is_under_way_until_it_was_waited_for, may_be_paused_meanwhile,
                 ends_as_hung_where_it_may_not_begin_anew, knows_what_may_begin_anew)
