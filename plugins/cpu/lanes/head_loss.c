@@ -143,9 +143,10 @@ static void take_rows(const struct cpu_call *call, const struct work *work, stru
 
         cpu_share(call, padded_rows(work->rows), 1, &begin, &end);
         for (uint32_t r = begin; r < end; r++) {
-                memset(own->spread, 0, work->wide * sizeof(*own->spread));
                 if (r < work->rows)
                         memcpy(own->spread, row_of(call, X, work->row + r), columns * sizeof(float));
+                else
+                        memset(own->spread, 0, columns * sizeof(float));
                 work->x_step[r] = to_numbers(own->spread, work->wide, work->x + (size_t)r * work->wide);
         }
 }
@@ -594,6 +595,8 @@ void LEVEL(head_loss)(const struct cpu_call *call)
         work.own = scratch + shared_bytes(&work);
         work.own_bytes = lay_out(&work, NULL, &own);
         own = own_of(&work, call->thread);
+        /* What is spread later are the columns; behind them zeros must stand, also with a thread that takes no rows. */
+        memset(own.spread, 0, work.wide * sizeof(*own.spread));
         for (uint32_t block = 0; block < blocks; block++) {
                 uint32_t begin, end;
 
