@@ -1,7 +1,534 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention over a cache. Few rows with a long past are shared out by spans of positions, others by rows. */
-#include "plugins/cpu/avx512/attention.h"
+/* y = Σ_p softmax_p(f0 q·k_p) v_p over the positions that a row looks at.
+ *
+ * A block of QVF_KV_BLOCK cells is made floats once for all rows and heads that look at it, keys transposed, so that
+ * lanes are cells and no sum runs across lanes. Positions are taken in spans of SPAN: the sums of each begin anew and
+ * are merged in their order, so that few rows with a long past can be shared out by spans, as others are by rows. A row
+ * gives the same numbers however it is shared out, and whichever rows stand beside it. */
+#include <math.h>
+
+#include "plugins/cpu/avx512/dense.h"
+#include "plugins/cpu/avx512/math.h"
+#include "plugins/cpu/lanes/cells.h"
 #include "plugins/cpu/lanes/kernels.h"
+
+#define CELLS QVF_KV_BLOCK
+#define SPAN 512u /* positions; long enough for a merge to cost nothing */
+#define PAIRS                                                                                               \
+        64u /* (row, head) pairs of a task, that share one key head: a block is made floats once for all */
+#define SIDE 4u        /* pairs side by side in registers */
+#define HEAD_MOST 256u /* largest head size */
+
+struct attention {
+        float *y;
+        const float *q;
+        const struct cpu_operand *keys, *values, *table;
+        const int32_t *place; /* position and sequence of each row */
+        uint32_t rows, columns, size, group, key_heads, window;
+        uint32_t width;                /* of a head in the scratch: its size in whole vectors */
+        size_t cell_bytes, head_bytes; /* of the caches */
+        float factor;
+};
+
+struct sums { /* of the positions so far: weights are exp(score - largest) */
+        float largest, total;
+};
+
+struct looker {              /* a pair that looks at the block at hand */
+        uint32_t pair, seen; /* seen: a bit for each cell */
+        float shrink;        /* by how much the block makes the sums before it shrink */
+};
+
+struct work {              /* a thread's scratch */
+        float *keys;       /* [width][CELLS] */
+        float *values;     /* [CELLS][width] */
+        float *weights;    /* [lookers][CELLS]; scores first */
+        float *span, *all; /* [pairs][width]: Σ weight · value of this span, and of the spans before */
+        struct sums *span_sums, *all_sums;
+        struct looker *lookers;
+};
+
+struct run { /* neighbouring rows of one sequence, the heads of one key head, spans [span, span_end) */
+        uint32_t row, rows, key_head, span, span_end;
+        int32_t sequence;
+};
+
+/* The first and last position that a row looks at; none: last < first. */
+static inline void range_of(const struct attention *a, uint32_t row, int64_t *ret_first, int64_t *ret_last)
+{
+        int64_t last = a->place[2 * (size_t)row], most = (int64_t)a->table->columns * CELLS - 1;
+
+        *ret_first = a->window && last >= a->window ? last - a->window + 1 : 0;
+        *ret_last = last < most ? last : most;
+}
+
+static inline uint32_t head_width(uint32_t size)
+{
+        return (uint32_t)round_up(size, LANES);
+}
+
+/* Numbers c to c + 15 of a head, zeros behind its last. */
+static ALWAYS_INLINE __m512 load_head(
+                const struct attention *a, const uint32_t dtype, const uint8_t *from, uint32_t c)
+{
+        return c + LANES <= a->size ? load_weights(dtype, from, c)
+                                    : load_last_weights(dtype, from, c, a->size - c);
+}
+
+/* [width][CELLS], zeros behind the first `cells`. */
+static ALWAYS_INLINE void spread_transposed(const struct attention *a, const uint8_t *from,
+                const uint32_t dtype, uint32_t cells, float *to)
+{
+        for (uint32_t c = 0; c < a->width; c += LANES) {
+                for (uint32_t half = 0; half < CELLS; half += LANES) {
+                        __m512i m[16];
+
+                        UNROLL
+                        for (uint32_t i = 0; i < 16; i++)
+                                m[i] = half + i < cells ? _mm512_castps_si512(load_head(a, dtype,
+                                                                          from + (half + i) * a->cell_bytes,
+                                                                          c))
+                                                        : _mm512_setzero_si512();
+                        transpose_dwords(m);
+                        UNROLL
+                        for (uint32_t i = 0; i < 16; i++)
+                                _mm512_store_si512(to + (c + i) * CELLS + half, m[i]);
+                }
+        }
+}
+
+/* [CELLS][width], likewise. */
+static ALWAYS_INLINE void spread(const struct attention *a, const uint8_t *from, const uint32_t dtype,
+                uint32_t cells, float *to)
+{
+        for (uint32_t i = 0; i < CELLS; i++)
+                for (uint32_t c = 0; c < a->width; c += LANES)
+                        _mm512_store_ps(to + i * a->width + c,
+                                        i < cells ? load_head(a, dtype, from + i * a->cell_bytes, c)
+                                                  : _mm512_setzero_ps());
+}
+
+static ALWAYS_INLINE void spread_block(const struct attention *a, const uint8_t *keys, const uint8_t *values,
+                const uint32_t dtype, uint32_t cells, const struct work *work)
+{
+        spread_transposed(a, keys, dtype, cells, work->keys);
+        spread(a, values, dtype, cells, work->values);
+}
+
+/* The first `cells` cells of a block as floats, zeros behind them. */
+static inline void load_block(const struct attention *a, uint32_t block, uint32_t key_head, uint32_t cells,
+                const struct work *work)
+{
+        size_t offset = (size_t)block * CELLS * a->cell_bytes + key_head * a->head_bytes;
+        const uint8_t *keys = (const uint8_t *)a->keys->data + offset;
+        const uint8_t *values = (const uint8_t *)a->values->data + offset;
+
+        switch (a->keys->dtype) {
+        case QVF_F16: spread_block(a, keys, values, QVF_F16, cells, work); break;
+        case QVF_Q8_0: spread_block(a, keys, values, QVF_Q8_0, cells, work); break;
+        default: spread_block(a, keys, values, QVF_F32, cells, work); break;
+        }
+}
+
+static inline uint32_t block_of(const struct attention *a, const struct run *run, int64_t position)
+{
+        return cell_block(a->table, a->keys, run->sequence, (int32_t)position);
+}
+
+static inline void fetch_block(const struct attention *a, uint32_t block, uint32_t key_head)
+{
+        size_t offset = (size_t)block * CELLS * a->cell_bytes + key_head * a->head_bytes;
+
+        for (uint32_t i = 0; i < CELLS; i++, offset += a->cell_bytes) {
+                for (size_t line = 0; line < a->head_bytes + LINE - 1; line += LINE) {
+                        _mm_prefetch((const char *)a->keys->data + offset + line, _MM_HINT_T0);
+                        _mm_prefetch((const char *)a->values->data + offset + line, _MM_HINT_T0);
+                }
+        }
+}
+
+/* scores[2i], scores[2i + 1] = q[i] · key of each cell: even and odd columns apart, then added. */
+static ALWAYS_INLINE void score(const struct attention *a, const float *const q[], const float *keys,
+                const unsigned P, __m512 scores[])
+{
+        __m512 acc[4 * SIDE];
+
+        UNROLL
+        for (unsigned i = 0; i < 4 * P; i++)
+                acc[i] = _mm512_setzero_ps();
+        for (uint32_t c = 0; c < a->size; c += 2) {
+                UNROLL
+                for (unsigned odd = 0; odd < 2; odd++) {
+                        __m512 low = _mm512_load_ps(keys), high = _mm512_load_ps(keys + LANES);
+
+                        UNROLL
+                        for (unsigned i = 0; i < P; i++) {
+                                __m512 number = _mm512_set1_ps(q[i][c + odd]);
+
+                                acc[4 * i + 2 * odd] = _mm512_fmadd_ps(number, low, acc[4 * i + 2 * odd]);
+                                acc[4 * i + 2 * odd + 1] =
+                                                _mm512_fmadd_ps(number, high, acc[4 * i + 2 * odd + 1]);
+                        }
+                        keys += CELLS;
+                }
+        }
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                scores[2 * i] = _mm512_add_ps(acc[4 * i], acc[4 * i + 2]);
+                scores[2 * i + 1] = _mm512_add_ps(acc[4 * i + 1], acc[4 * i + 3]);
+        }
+}
+
+/* Scores become weights, of P lookers. */
+static ALWAYS_INLINE void weigh(struct looker *look, struct sums *sums, float *weights, const unsigned P)
+{
+        const __m512 nothing = _mm512_set1_ps(-INFINITY);
+        __m512 most[SIDE] = { nothing, nothing, nothing, nothing };
+        __m512 total[SIDE] = { _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
+                _mm512_setzero_ps() };
+        __m512 scores[2 * SIDE];
+        float largest[SIDE], step[LANES], totals[SIDE];
+
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                scores[2 * i] = _mm512_mask_loadu_ps(nothing, (__mmask16)look[i].seen, weights + i * CELLS);
+                scores[2 * i + 1] = _mm512_mask_loadu_ps(
+                                nothing, (__mmask16)(look[i].seen >> 16), weights + i * CELLS + LANES);
+                most[i] = _mm512_max_ps(scores[2 * i], scores[2 * i + 1]);
+        }
+        _mm_storeu_ps(largest, max_four(most[0], most[1], most[2], most[3]));
+        _mm512_storeu_ps(step, nothing);
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                float before = sums[look[i].pair].largest;
+                __m512 base;
+
+                largest[i] = largest[i] > before ? largest[i] : before;
+                base = _mm512_set1_ps(largest[i] > -INFINITY ? largest[i] : 0);
+                step[i] = before - _mm512_cvtss_f32(base);
+                scores[2 * i] = vector_exp(_mm512_sub_ps(scores[2 * i], base));
+                scores[2 * i + 1] = vector_exp(_mm512_sub_ps(scores[2 * i + 1], base));
+                _mm512_store_ps(weights + i * CELLS, scores[2 * i]);
+                _mm512_store_ps(weights + i * CELLS + LANES, scores[2 * i + 1]);
+                total[i] = _mm512_add_ps(scores[2 * i], scores[2 * i + 1]);
+        }
+        _mm512_storeu_ps(step, vector_exp(_mm512_loadu_ps(step)));
+        _mm_storeu_ps(totals, sum_four(total[0], total[1], total[2], total[3]));
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                struct sums *all = &sums[look[i].pair];
+
+                look[i].shrink = step[i];
+                all->total = all->total * step[i] + totals[i];
+                all->largest = largest[i];
+        }
+}
+
+/* sums[i][c …] = sums[i][c …] · shrink[i] + Σ_j weights[i][j] values[j][c …], V vectors of columns. */
+static ALWAYS_INLINE void gather(const struct attention *a, const struct work *work, uint32_t first,
+                uint32_t c, const unsigned P, const unsigned V)
+{
+        const float *weights = work->weights + first * CELLS;
+        const struct looker *look = work->lookers + first;
+        __m512 acc[SIDE * 4];
+
+        UNROLL
+        for (unsigned i = 0; i < P * V; i++)
+                acc[i] = _mm512_setzero_ps();
+        for (uint32_t j = 0; j < CELLS; j++) {
+                const float *values = work->values + j * a->width + c;
+                __m512 weight[SIDE];
+
+                UNROLL
+                for (unsigned i = 0; i < P; i++)
+                        weight[i] = _mm512_set1_ps(weights[i * CELLS + j]);
+                UNROLL
+                for (unsigned v = 0; v < V; v++) {
+                        __m512 value = _mm512_load_ps(values + v * LANES);
+
+                        UNROLL
+                        for (unsigned i = 0; i < P; i++)
+                                acc[i * V + v] = _mm512_fmadd_ps(weight[i], value, acc[i * V + v]);
+                }
+        }
+        UNROLL
+        for (unsigned i = 0; i < P * V; i++) { /* a block's sum on its own: short sums round less */
+                float *to = work->span + (size_t)look[i / V].pair * a->width + c + i % V * LANES;
+
+                _mm512_store_ps(to, _mm512_fmadd_ps(_mm512_load_ps(to), _mm512_set1_ps(look[i / V].shrink),
+                                                    acc[i]));
+        }
+}
+
+/* No single vector is left over where it can be avoided: it would wait for itself. */
+static ALWAYS_INLINE void gather_all(
+                const struct attention *a, const struct work *work, uint32_t first, const unsigned P)
+{
+        uint32_t c = 0;
+
+        while (c < a->width) {
+                uint32_t left = (a->width - c) / LANES, now = left <= 3                ? left
+                                                              : left == 5 || left == 6 ? 3
+                                                                                       : 4;
+
+                switch (now) {
+                case 1: gather(a, work, first, c, P, 1); break;
+                case 2: gather(a, work, first, c, P, 2); break;
+                case 3: gather(a, work, first, c, P, 3); break;
+                default: gather(a, work, first, c, P, 4); break;
+                }
+                c += now * LANES;
+        }
+}
+
+/* Functions of their own: inlined, they would have to share the registers with the constants of vector_exp(). */
+static __attribute__((noinline)) void gather_side(
+                const struct attention *a, const struct work *work, uint32_t first)
+{
+        gather_all(a, work, first, SIDE);
+}
+
+static __attribute__((noinline)) void gather_one(
+                const struct attention *a, const struct work *work, uint32_t first)
+{
+        gather_all(a, work, first, 1);
+}
+
+/* The scores of P lookers. */
+static ALWAYS_INLINE void score_lookers(const struct attention *a, const struct run *run,
+                const struct work *work, uint32_t first, const unsigned P)
+{
+        const __m512 factor = _mm512_set1_ps(a->factor);
+        const float *q[SIDE];
+        __m512 scores[2 * SIDE];
+
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                uint32_t pair = work->lookers[first + i].pair;
+                uint32_t row = run->row + pair / a->group;
+                uint32_t head = run->key_head * a->group + pair % a->group;
+
+                q[i] = a->q + (size_t)row * a->columns + (size_t)head * a->size;
+        }
+        score(a, q, work->keys, P, scores);
+        UNROLL
+        for (unsigned i = 0; i < 2 * P; i++)
+                _mm512_store_ps(work->weights + first * CELLS + i * LANES, _mm512_mul_ps(scores[i], factor));
+}
+
+static __attribute__((noinline)) void score_side(
+                const struct attention *a, const struct run *run, const struct work *work, uint32_t first)
+{
+        score_lookers(a, run, work, first, SIDE);
+}
+
+static __attribute__((noinline)) void score_one(
+                const struct attention *a, const struct run *run, const struct work *work, uint32_t first)
+{
+        score_lookers(a, run, work, first, 1);
+}
+
+/* Which cells of the block of positions from `position` on a row looks at, one bit each. */
+static inline uint32_t cells_seen(const struct attention *a, uint32_t row, int64_t position)
+{
+        int64_t first, last;
+
+        range_of(a, row, &first, &last);
+        if (last < position || first >= position + (int64_t)CELLS)
+                return 0;
+        return (first > position ? UINT32_MAX << (first - position) : UINT32_MAX) &
+               (last < position + (int64_t)CELLS - 1 ? UINT32_MAX >> (position + CELLS - 1 - last)
+                                                     : UINT32_MAX);
+}
+
+/* The pairs of a run that look at a block; says how many they are. */
+static inline uint32_t find_lookers(
+                const struct attention *a, const struct run *run, const struct work *work, int64_t position)
+{
+        uint32_t count = 0;
+
+        for (uint32_t r = 0; r < run->rows; r++) {
+                uint32_t seen = cells_seen(a, run->row + r, position);
+
+                for (uint32_t i = 0; seen && i < a->group; i++)
+                        work->lookers[count++] = (struct looker){ .pair = r * a->group + i, .seen = seen };
+        }
+        return count;
+}
+
+/* One block of cells. All scores come first, then all weights, then all sums: a pair's weights are a long chain of
+ * latencies, which the next pairs' then hide. */
+static inline void attend_block(
+                const struct attention *a, const struct run *run, const struct work *work, int64_t position)
+{
+        uint32_t count = find_lookers(a, run, work, position), sides = count / SIDE * SIDE;
+
+        for (uint32_t i = 0; i < sides; i += SIDE)
+                score_side(a, run, work, i);
+        for (uint32_t i = sides; i < count; i++)
+                score_one(a, run, work, i);
+        for (uint32_t i = 0; i < sides; i += SIDE)
+                weigh(work->lookers + i, work->span_sums, work->weights + i * CELLS, SIDE);
+        for (uint32_t i = sides; i < count; i++)
+                weigh(work->lookers + i, work->span_sums, work->weights + i * CELLS, 1);
+        for (uint32_t i = 0; i < sides; i += SIDE)
+                gather_side(a, work, i);
+        for (uint32_t i = sides; i < count; i++)
+                gather_one(a, work, i);
+}
+
+/* `into` takes up `from`. */
+static void merge(struct sums *into, float *into_sums, const struct sums *from, const float *from_sums,
+                uint32_t width)
+{
+        float largest = into->largest > from->largest ? into->largest : from->largest;
+        __m512 keep, add;
+
+        if (from->total == 0)
+                return;
+        keep = vector_exp(_mm512_set1_ps(into->largest - largest));
+        add = vector_exp(_mm512_set1_ps(from->largest - largest));
+        into->total = into->total * _mm512_cvtss_f32(keep) + from->total * _mm512_cvtss_f32(add);
+        into->largest = largest;
+        for (uint32_t c = 0; c < width; c += LANES)
+                _mm512_store_ps(into_sums + c,
+                                _mm512_fmadd_ps(_mm512_load_ps(into_sums + c), keep,
+                                                _mm512_mul_ps(_mm512_load_ps(from_sums + c), add)));
+}
+
+static inline void clear(struct sums *sums, float *numbers, uint32_t pairs, uint32_t width)
+{
+        for (uint32_t i = 0; i < pairs; i++)
+                sums[i] = (struct sums){ .largest = -INFINITY };
+        memset(numbers, 0, (size_t)pairs * width * sizeof(*numbers));
+}
+
+/* One span of a run, into span and span_sums. */
+static inline void attend_span(
+                const struct attention *a, const struct run *run, const struct work *work, uint32_t span)
+{
+        int64_t first = INT64_MAX, last = -1, position = (int64_t)span * SPAN, end;
+
+        for (uint32_t r = run->row; r < run->row + run->rows; r++) {
+                int64_t row_first, row_last;
+
+                range_of(a, r, &row_first, &row_last);
+                first = row_first < first ? row_first : first;
+                last = row_last > last ? row_last : last;
+        }
+        end = last + 1 < position + SPAN ? last + 1 : position + SPAN;
+        position = first / CELLS * CELLS > position ? first / CELLS * CELLS : position;
+        clear(work->span_sums, work->span, run->rows * a->group, a->width);
+        for (; position < end; position += CELLS) {
+                uint32_t block = block_of(a, run, position), next = NO_BLOCK;
+
+                if (position + CELLS < end)
+                        next = block_of(a, run, position + CELLS);
+                if (next != NO_BLOCK)
+                        fetch_block(a, next, run->key_head);
+                if (block == NO_BLOCK)
+                        continue;
+                load_block(a, block, run->key_head,
+                                end - position < CELLS ? (uint32_t)(end - position) : CELLS, work);
+                attend_block(a, run, work, position);
+        }
+}
+
+static inline void store(const struct attention *a, uint32_t row, uint32_t head, const struct sums *sums,
+                const float *numbers)
+{
+        __m512 divisor = _mm512_set1_ps(sums->total);
+        float *y = a->y + (size_t)row * a->columns + (size_t)head * a->size;
+
+        for (uint32_t c = 0; c < a->size; c += LANES)
+                store_floats(y + c, a->size - c, c + LANES <= a->size,
+                                sums->total > 0 ? _mm512_div_ps(_mm512_load_ps(numbers + c), divisor)
+                                                : _mm512_setzero_ps());
+}
+
+static inline uint32_t span_count(const struct attention *a, uint32_t row, uint32_t rows)
+{
+        int64_t first, last, most = -1;
+
+        for (uint32_t r = row; r < row + rows; r++) {
+                range_of(a, r, &first, &last);
+                most = last > most ? last : most;
+        }
+        return (uint32_t)((most + SPAN) / SPAN);
+}
+
+static inline void attend_run(const struct attention *a, struct run *run, const struct work *work)
+{
+        uint32_t pairs = run->rows * a->group, spans = span_count(a, run->row, run->rows);
+
+        clear(work->all_sums, work->all, pairs, a->width);
+        for (uint32_t span = 0; span < spans; span++) {
+                attend_span(a, run, work, span);
+                for (uint32_t i = 0; i < pairs; i++)
+                        merge(&work->all_sums[i], work->all + (size_t)i * a->width, &work->span_sums[i],
+                                        work->span + (size_t)i * a->width, a->width);
+        }
+        for (uint32_t i = 0; i < pairs; i++)
+                store(a, run->row + i / a->group, run->key_head * a->group + i % a->group,
+                                &work->all_sums[i], work->all + (size_t)i * a->width);
+}
+
+static inline uint32_t task_rows(const struct attention *a)
+{
+        return a->group < PAIRS ? PAIRS / a->group : 1;
+}
+
+static inline size_t work_bytes(uint32_t size, uint32_t group) /* of one thread */
+{
+        size_t pairs = group > PAIRS ? group : PAIRS, width = head_width(size);
+
+        return 2 * width * CELLS * sizeof(float) + pairs * CELLS * sizeof(float) +
+               2 * pairs * width * sizeof(float) + round_up(2 * pairs * sizeof(struct sums), LINE) +
+               round_up(pairs * sizeof(struct looker), LINE);
+}
+
+static inline struct work work_of(const struct cpu_call *call, const struct attention *a)
+{
+        size_t pairs = a->group > PAIRS ? a->group : PAIRS;
+        struct work work = { .keys = (float *)((char *)call->scratch +
+                                               call->thread * work_bytes(a->size, a->group)) };
+
+        work.values = work.keys + a->width * CELLS;
+        work.weights = work.values + a->width * CELLS;
+        work.span = work.weights + pairs * CELLS;
+        work.all = work.span + pairs * a->width;
+        work.span_sums = (struct sums *)(work.all + pairs * a->width);
+        work.all_sums = work.span_sums + pairs;
+        work.lookers = (struct looker *)((char *)work.span_sums +
+                                         round_up(2 * pairs * sizeof(struct sums), LINE));
+        return work;
+}
+
+static inline int32_t sequence_of(const struct attention *a, uint32_t row)
+{
+        return a->place[2 * (size_t)row + 1];
+}
+
+/* Rows in tiles, each with all heads of one key head. */
+static void share_rows(const struct cpu_call *call, const struct attention *a, const struct work *work)
+{
+        uint32_t tile = task_rows(a), tiles = (a->rows + tile - 1) / tile;
+
+        for (uint32_t task = cpu_next(call); task < tiles * a->key_heads; task = cpu_next(call)) {
+                uint32_t row = task / a->key_heads * tile, end = row + tile < a->rows ? row + tile : a->rows;
+
+                while (row < end) {
+                        struct run run = { .row = row, .rows = 1, .key_head = task % a->key_heads };
+
+                        run.sequence = sequence_of(a, row);
+                        while (row + run.rows < end && sequence_of(a, row + run.rows) == run.sequence)
+                                run.rows++;
+                        attend_run(a, &run, work);
+                        row += run.rows;
+                        cpu_pause_point(call);
+                }
+        }
+}
 
 #define SPLIT_ROWS 8u /* up to here long pasts are shared out by spans */
 

@@ -70,6 +70,8 @@ static ALWAYS_INLINE void outer_rows(
 
         for (; i + OUTER_SUMS / V <= o->rows; i += OUTER_SUMS / V)
                 outer_tile(o, i, c, left, whole, OUTER_SUMS / V, V);
+        for (; i + 4 <= o->rows; i += 4)
+                outer_tile(o, i, c, left, whole, 4, V);
         for (; i + 2 <= o->rows; i += 2)
                 outer_tile(o, i, c, left, whole, 2, V);
         if (i < o->rows)
