@@ -36,7 +36,9 @@ static const struct bench_option options[] = {
                         "keep them in the folder of --shader-cache",
                         0, 0 },
         { "budget", 0, BENCH_COUNT, offsetof(struct selftest_options, budget_ms), "MS",
-                        "of --tune: about so long (default: 2000)", 1, 600000 },
+                        "of --tune: the device works for it about so long (default: 2000), and compiling "
+                        "comes on top",
+                        1, 600000 },
         { "json", 0, BENCH_FLAG, offsetof(struct selftest_options, json), NULL, "print JSON", 0, 0 },
         { 0 },
 };

@@ -20,7 +20,7 @@ struct task {
 static void tune(const void *task_, void *text)
 {
         const struct qvf_tuning_options options = { .size = sizeof(options), .budget_ms = BUDGET_MS };
-        const struct qvf_device_options wanted = { .size = sizeof(wanted), .tuning = "" };
+        const struct qvf_device_options wanted = { .size = sizeof(wanted) };
         const struct task *task = task_;
         const struct qvf_backend *backend;
         struct qvf_device *device;

@@ -63,7 +63,7 @@ struct qvf_tuning_row { /* one way to do a thing, as it was measured */
 
 struct qvf_tuning_options {
         uint32_t size;
-        uint32_t budget_ms; /* about so long; what is not measured by then stays as it is */
+        uint32_t budget_ms; /* about so long does the device work; with compiling, five times that at most */
         void *context;
         void (*tell)(void *context,
                         const struct qvf_tuning_row *row); /* as it goes on; NULL: nobody looks */

@@ -19,13 +19,14 @@
 #define CLEARLY 0.97        /* of the rule's time, on average over the cases, */
 #define NOWHERE_SLOWER 1.05 /* and in none of them more */
 #define ROUNDS_LEAST 5u
-#define ROUNDS_MOST 25u
-#define CASE_MS 40.0     /* for the rounds of a case, where ROUNDS_LEAST take less */
+#define ROUNDS_MOST 21u
+#define CASE_MS 15.0     /* for the rounds of a case, where ROUNDS_LEAST take less */
 #define PROGRAM_MS 8.0   /* of a case, about */
 #define DISPATCH_MS 5.0  /* no submission is to be longer than 100 */
 #define TOO_SLOW_MS 40.0 /* a program that takes so long after all is left out */
 #define WARM_MS 100.0    /* clocks rise, and the device's speed is learned */
 #define BUDGET_MS 2000u
+#define COMPILING 4.0 /* times the budget, at most, for the driver's compiling beside the device's work */
 
 struct trial {
         enum vk_knob knob;
@@ -41,6 +42,30 @@ static const struct trial trials[] = {
         { VK_TUNE_WALK_PERCENT,
                         { { VK_CASE_TOKEN, 1, 768, 2048, 4, 0 }, { VK_CASE_TOKEN, 1, 2048, 5632, 3, 0 } },
                         false },
+        { VK_TUNE_ATTENTION_LANES,
+                        { { VK_CASE_ATTENTION, 1, 1024, 1024, 16, 0 },
+                                        { VK_CASE_ATTENTION, 4, 2048, 1024, 8, 0 } },
+                        false },
+        { VK_TUNE_PROMPT_STEP,
+                        { { VK_CASE_ATTENTION, 512, 1024, 1024, 2, 0 },
+                                        { VK_CASE_ATTENTION, 64, 1024, 1024, 4, 0 } },
+                        false },
+        { VK_TUNE_PROMPT_ROWS,
+                        { { VK_CASE_ATTENTION, 12, 1024, 1024, 8, 0 },
+                                        { VK_CASE_ATTENTION, 48, 1024, 1024, 8, 0 },
+                                        { VK_CASE_ATTENTION, 96, 1024, 1024, 4, 0 },
+                                        { VK_CASE_ATTENTION, 192, 1024, 1024, 4, 0 } },
+                        false },
+        { VK_TUNE_HEAD_NUMBERS,
+                        { { VK_CASE_HEAD, 1, 768, 8192, 3, 0 }, { VK_CASE_HEAD, 1, 2048, 8192, 2, 0 } },
+                        false },
+        { VK_TUNE_THIN_ROWS,
+                        { { VK_CASE_THIN, 128, 2048, 0, 16, 0 }, { VK_CASE_THIN, 512, 2048, 0, 8, 0 },
+                                        { VK_CASE_THIN, 1024, 2048, 0, 8, 0 } },
+                        false },
+        { VK_TUNE_OUTER_PERCENT,
+                        { { VK_CASE_THICK, 128, 2048, 0, 16, 0 }, { VK_CASE_THICK, 1024, 2048, 0, 4, 0 } },
+                        false },
         { VK_TUNE_FORWARD_PERCENT,
                         { { VK_CASE_FORWARD, 32, 2048, 2048, 8, 0 },
                                         { VK_CASE_FORWARD, 128, 2048, 2048, 8, 1 },
@@ -52,29 +77,6 @@ static const struct trial trials[] = {
                                         { VK_CASE_BACKWARD, 128, 2048, 5632, 4, 1 },
                                         { VK_CASE_BACKWARD, 512, 5632, 2048, 4, 1 },
                                         { VK_CASE_BACKWARD, 128, 768, 2048, 8, 1 } },
-                        false },
-        { VK_TUNE_ATTENTION_LANES,
-                        { { VK_CASE_ATTENTION, 1, 1024, 1024, 16, 0 },
-                                        { VK_CASE_ATTENTION, 4, 2048, 1024, 8, 0 } },
-                        false },
-        { VK_TUNE_PROMPT_STEP,
-                        { { VK_CASE_ATTENTION, 512, 1024, 1024, 2, 0 },
-                                        { VK_CASE_ATTENTION, 64, 1024, 1024, 4, 0 } },
-                        false },
-        { VK_TUNE_PROMPT_ROWS,
-                        { { VK_CASE_ATTENTION, 10, 1024, 1024, 8, 0 },
-                                        { VK_CASE_ATTENTION, 24, 1024, 1024, 8, 0 },
-                                        { VK_CASE_ATTENTION, 48, 1024, 1024, 8, 0 } },
-                        false },
-        { VK_TUNE_HEAD_NUMBERS,
-                        { { VK_CASE_HEAD, 1, 768, 8192, 3, 0 }, { VK_CASE_HEAD, 1, 2048, 8192, 2, 0 } },
-                        false },
-        { VK_TUNE_THIN_ROWS,
-                        { { VK_CASE_THIN, 128, 2048, 0, 16, 0 }, { VK_CASE_THIN, 512, 2048, 0, 8, 0 },
-                                        { VK_CASE_THIN, 1024, 2048, 0, 8, 0 } },
-                        false },
-        { VK_TUNE_OUTER_PERCENT,
-                        { { VK_CASE_THICK, 128, 2048, 0, 16, 0 }, { VK_CASE_THICK, 1024, 2048, 0, 4, 0 } },
                         false },
         { VK_TUNE_VECTOR_GROUPS,
                         { { VK_CASE_FORWARD, 1, 2048, 2048, 16, 0 },
@@ -113,8 +115,8 @@ struct tune {
         struct qvf_device *device;
         const struct qvf_tuning_options *options;
         struct vk_sketch *sketch;
-        void *before, *after; /* results */
-        double end_ms;
+        void *before, *after;                    /* results */
+        double device_ms, device_end_ms, end_ms; /* the device worked so long, and may; when all must end */
 };
 
 static double now_ms(void)
@@ -127,7 +129,7 @@ static double now_ms(void)
 
 static bool time_is_over(const struct tune *tune)
 {
-        return now_ms() >= tune->end_ms;
+        return tune->device_ms >= tune->device_end_ms || now_ms() >= tune->end_ms;
 }
 
 static struct qvf_program_desc describe(const struct vk_sketch *sketch)
@@ -140,7 +142,7 @@ static struct qvf_program_desc describe(const struct vk_sketch *sketch)
                 .name = "tuning" };
 }
 
-static int run(const struct tune *tune, struct qvf_program *program, double *ret_ms)
+static int run(struct tune *tune, struct qvf_program *program, double *ret_ms)
 {
         const struct qvf_args args = {
                 .size = sizeof(args), .rows = tune->sketch->rows, .output_rows = tune->sketch->rows
@@ -150,6 +152,7 @@ static int run(const struct tune *tune, struct qvf_program *program, double *ret
 
         r = r < 0 ? r : vk_wait(program, -1);
         *ret_ms = now_ms() - begun;
+        tune->device_ms += *ret_ms;
         return r < 0                        ? r
                : r == QVF_RUN_DONE          ? 0
                : r == QVF_RUN_OUT_OF_MEMORY ? -ENOMEM
@@ -253,7 +256,7 @@ static int compare_numbers(const void *a, const void *b)
 }
 
 /* In turn, so that whatever slows the machine down slows all of them. */
-static int contest(const struct tune *tune, struct way *ways, uint32_t count)
+static int contest(struct tune *tune, struct way *ways, uint32_t count)
 {
         double times[VK_WAYS_MOST][ROUNDS_MOST], begun = now_ms();
         uint32_t rounds = 0;
@@ -481,7 +484,12 @@ int vk_tune(struct qvf_device *device, const struct qvf_tuning_options *options,
 {
         _cleanup_free_ struct vk_sketch *sketch = calloc(1, sizeof(*sketch));
         _cleanup_free_ void *before = malloc(VK_SKETCH_FLOAT_BYTES), *after = malloc(VK_SKETCH_FLOAT_BYTES);
-        struct tune tune = { device, options, sketch, before, after, now_ms() };
+        struct tune tune = { .device = device,
+                .options = options,
+                .sketch = sketch,
+                .before = before,
+                .after = after,
+                .end_ms = now_ms() };
         const struct vk_tuning was = device->tuning;
         int r;
 
@@ -489,7 +497,8 @@ int vk_tune(struct qvf_device *device, const struct qvf_tuning_options *options,
                 return -EINVAL;
         if (!sketch || !before || !after)
                 return -ENOMEM;
-        tune.end_ms += options->budget_ms ? options->budget_ms : BUDGET_MS;
+        tune.device_end_ms = options->budget_ms ? options->budget_ms : BUDGET_MS;
+        tune.end_ms += tune.device_end_ms * (1 + COMPILING);
         device->tuning = vk_tuning_rules;
         r = vk_sketch_buffers(device, &sketch->arena, &sketch->indexes);
         r = r < 0 ? r : measure(&tune, ret_text);

@@ -17,9 +17,9 @@ static const struct {
         const char *name;
         uint16_t n_ways, ways[VK_WAYS_MOST]; /* the rule's first */
 } knobs[VK_KNOBS] = {
-        [VK_TUNE_DECODE_GROUPS] = { "decode_groups", 5, { 264, 32, 66, 132, 528 } },
+        [VK_TUNE_DECODE_GROUPS] = { "decode_groups", 3, { 264, 32, 96 } },
         [VK_TUNE_WALK_PERCENT] = { "walk_percent", 4, { 100, 0, 50, 75 } },
-        [VK_TUNE_PROMPT_ROWS] = { "prompt_rows", 4, { 16, 9, 32, 64 } },
+        [VK_TUNE_PROMPT_ROWS] = { "prompt_rows", 5, { 16, 9, 64, 128, 256 } },
         [VK_TUNE_PROMPT_STEP] = { "prompt_step", 3, { 64, 32, 16 } },
         [VK_TUNE_ATTENTION_LANES] = { "attention_lanes", 3, { 512, 256, 128 } },
         [VK_TUNE_VECTOR_GROUPS] = { "vector_groups", 4, { 512, 64, 128, 2048 } },

@@ -20,7 +20,7 @@ enum vk_knob {
         VK_TUNE_VECTOR_ROWS,     /* up to so many are done so, where there are matrices */
         VK_TUNE_FORWARD_PERCENT, /* of the tiles of a ternary product that are enough for a device */
         VK_TUNE_FORWARD_LARGEST, /* the first of the tilings in ops/ternary_matrix.c that is looked at */
-        VK_TUNE_BACKWARD_TILES,  /* 0, or another tiling with the same sums, by its place there */
+        VK_TUNE_BACKWARD_TILES,  /* of TQ2_0: 0, or another tiling with the same sums, by its place there */
         VK_TUNE_THIN_ROWS,       /* of a narrow product, for each row that a subgroup does at once */
         VK_TUNE_OUTER_PERCENT,   /* of the rows of a thick product that a workgroup does */
         VK_TUNE_HEAD_NUMBERS,    /* of the output head's that a subgroup does */

@@ -58,21 +58,15 @@ static const struct tiling backward_p1[] = {
         { 16, 80, 128, 1, 1, 8 },
 };
 
-/* In place of each of backward_p2 and backward_p1, what VK_TUNE_BACKWARD_TILES may take: the depth of a step and how many
+/* In place of each of backward_p2, what VK_TUNE_BACKWARD_TILES may take: the depth of a step and how many
  * subgroups share it are the same, since sums of floats hang on them. */
 #define OTHERS 3u
-static const struct tiling others_p2[][OTHERS] = {
+static const struct tiling others[][OTHERS] = {
         { { 64, 128, 64, 2, 2, 1 }, { 64, 64, 64, 2, 2, 1 }, { 128, 64, 64, 2, 2, 1 } },
         { { 128, 128, 64, 2, 2, 1 }, { 64, 64, 64, 2, 2, 1 }, { 32, 128, 64, 1, 4, 1 } },
         { { 32, 64, 128, 1, 2, 2 }, { 64, 128, 128, 2, 2, 2 }, { 64, 64, 128, 2, 4, 2 } },
         { { 32, 64, 128, 2, 2, 4 }, { 64, 64, 128, 2, 2, 4 }, { 16, 64, 128, 1, 2, 4 } },
         { { 16, 64, 128, 1, 2, 8 }, { 32, 64, 128, 1, 1, 8 }, { 16, 32, 128, 1, 1, 8 } },
-};
-static const struct tiling others_p1[][OTHERS] = {
-        { { 64, 160, 64, 2, 2, 1 }, { 64, 80, 64, 2, 1, 1 }, { 128, 80, 64, 4, 1, 1 } },
-        { { 64, 80, 128, 2, 1, 4 }, { 32, 80, 128, 1, 1, 4 }, { 128, 80, 128, 2, 1, 4 } },
-        { { 32, 80, 128, 2, 1, 8 }, { 64, 80, 128, 2, 1, 8 }, { 16, 80, 128, 1, 1, 8 } },
-        { { 32, 80, 128, 1, 1, 8 }, { 32, 80, 128, 2, 1, 8 }, { 0 } },
 };
 
 static uint32_t tiles(const struct tiling *t, uint32_t rows, uint32_t columns)
@@ -279,12 +273,10 @@ static const struct tiling *choose_backward(
 
         t = choose(call, list, p2 ? QVF_ARRAY_LENGTH(backward_p2) : QVF_ARRAY_LENGTH(backward_p1),
                         backward_shared, rows, columns, &wants);
-        if (t && other > 0) {
-                const struct tiling *instead = &(p2 ? others_p2 : others_p1)[t - list][other - 1];
-
-                if (instead->m > 0 && fits(call, instead, backward_shared(instead)))
-                        return instead;
-        }
+        if (t && p2 && other > 0 &&
+                        fits(call, &others[t - list][other - 1],
+                                        backward_shared(&others[t - list][other - 1])))
+                return &others[t - list][other - 1];
         return t;
 }
 

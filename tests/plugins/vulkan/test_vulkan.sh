@@ -100,7 +100,7 @@ logits() { # FILE BATCH
 	"$program" logits -b vulkan -m models/tiny-silu.TQ2_0.gguf --ids "$ids" --batch "$2" -o "$1" >>"$directory/out" 2>&1
 }
 few='decode_groups=32 prompt_rows=64 prompt_step=16 attention_lanes=128 vector_groups=64 vector_lanes=64 outer_percent=50 thin_rows=128 head_numbers=1'
-many='decode_groups=528 prompt_rows=9 prompt_step=32 attention_lanes=256 vector_groups=2048 vector_lanes=128 outer_percent=200 thin_rows=1024 head_numbers=8'
+many='decode_groups=96 prompt_rows=9 prompt_step=32 attention_lanes=256 vector_groups=2048 vector_lanes=128 outer_percent=200 thin_rows=1024 head_numbers=8'
 : >"$directory/out"
 logits "$directory/rules-97" 97 && logits "$directory/rules-12" 12 && logits "$directory/rules-1" 1
 for ways in "$few" "$many"; do
