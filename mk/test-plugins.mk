@@ -79,3 +79,7 @@ endif
 # How the CPU plugin counts CPUs is not to be seen from outside of it.
 $(filter $(BUILD)/tests/plugins/cpu/test_count,$(TEST_PROGRAMS)): $(BUILD)/plugins/cpu/count.o
 $(filter $(BUILD)/tests/plugins/cpu/test_count,$(TEST_PROGRAMS)): TEST_LINK = $(BUILD)/plugins/cpu/count.o
+
+# Emitters name shaders.
+$(BUILD)/tests/plugins/vulkan/test_tilings.o $(BUILD)/tests/plugins/vulkan/test_tilings.tidy: LEVEL_FLAGS := -I$(BUILD)
+$(BUILD)/tests/plugins/vulkan/test_tilings.o: $(BUILD)/plugins/vulkan/shader_list.h

@@ -58,10 +58,10 @@ static const struct tiling backward_p1[] = {
         { 16, 80, 128, 1, 1, 8 },
 };
 
-/* In place of each of backward_p2, what VK_TUNE_BACKWARD_TILES may take: the depth of a step and how many
- * subgroups share it are the same, since sums of floats hang on them. */
+/* In place of each of backward_p2, what VK_TUNE_BACKWARD_TILES may take: the depth of a step and how many subgroups
+ * share it are the same, since sums of floats hang on them. */
 #define OTHERS 3u
-static const struct tiling others[][OTHERS] = {
+static const struct tiling others[QVF_ARRAY_LENGTH(backward_p2)][OTHERS] = {
         { { 64, 128, 64, 2, 2, 1 }, { 64, 64, 64, 2, 2, 1 }, { 128, 64, 64, 2, 2, 1 } },
         { { 128, 128, 64, 2, 2, 1 }, { 64, 64, 64, 2, 2, 1 }, { 32, 128, 64, 1, 4, 1 } },
         { { 32, 64, 128, 1, 2, 2 }, { 64, 128, 128, 2, 2, 2 }, { 64, 64, 128, 2, 4, 2 } },
@@ -268,16 +268,18 @@ static const struct tiling *choose_backward(
                 const struct vk_call *call, bool p2, uint32_t rows, uint32_t columns)
 {
         const struct wanted wants = { 0, GROUPS_WANTED, LARGE_WANTED };
-        const struct tiling *list = p2 ? backward_p2 : backward_p1, *t;
-        uint32_t other = call->tuning->value[VK_TUNE_BACKWARD_TILES];
+        uint32_t tuned = call->tuning->value[VK_TUNE_BACKWARD_TILES];
+        const struct tiling *rule, *other;
 
-        t = choose(call, list, p2 ? QVF_ARRAY_LENGTH(backward_p2) : QVF_ARRAY_LENGTH(backward_p1),
-                        backward_shared, rows, columns, &wants);
-        if (t && p2 && other > 0 &&
-                        fits(call, &others[t - list][other - 1],
-                                        backward_shared(&others[t - list][other - 1])))
-                return &others[t - list][other - 1];
-        return t;
+        if (!p2)
+                return choose(call, backward_p1, QVF_ARRAY_LENGTH(backward_p1), backward_shared, rows,
+                                columns, &wants);
+        rule = choose(call, backward_p2, QVF_ARRAY_LENGTH(backward_p2), backward_shared, rows, columns,
+                        &wants);
+        if (!rule || tuned == 0)
+                return rule;
+        other = &others[rule - backward_p2][tuned - 1];
+        return fits(call, other, backward_shared(other)) ? other : rule;
 }
 
 bool vk_ternary_matrix_backward(

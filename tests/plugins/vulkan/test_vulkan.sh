@@ -95,27 +95,39 @@ if "$program" selftest -b vulkan --op FILL --quick 2>&1 | grep -q llvmpipe; then
 	unset LP_NUM_THREADS
 fi
 
-# Ways that a device may be tuned to change no bit, of prompts and of single tokens, and no operation.
+# No way that a device may be tuned to changes a bit, of prompts, of single tokens and of any operation. The n-th of each number's
+# ways at once, or its last: what they turn is not the same.
+ways() { # N
+	sed -n 's/^.*{ "\([a-z_]*\)", [0-9]*, { \([0-9, ]*\) } },$/\1 \2/p' plugins/vulkan/tuning.c | tr -d , |
+		awk -v n="$1" '{ printf "%s=%s ", $1, $(n + 1 < NF ? n + 1 : NF) }'
+}
 logits() { # FILE BATCH
 	"$program" logits -b vulkan -m models/tiny-silu.TQ2_0.gguf --ids "$ids" --batch "$2" -o "$1" >>"$directory/out" 2>&1
 }
-few='decode_groups=32 prompt_rows=64 prompt_step=16 attention_lanes=128 vector_groups=64 vector_lanes=64 outer_percent=50 thin_rows=128 head_numbers=1'
-many='decode_groups=96 prompt_rows=9 prompt_step=32 attention_lanes=256 vector_groups=2048 vector_lanes=128 outer_percent=200 thin_rows=1024 head_numbers=8'
+digest() {
+	"$program" selftest -b vulkan --quick --seed "$seed" >"$directory/out" 2>&1 && sed -n 's/.* digest //p' "$directory/out"
+}
+seed=${QVF_TEST_SEED:-$(date +%s)}
 : >"$directory/out"
-logits "$directory/rules-97" 97 && logits "$directory/rules-12" 12 && logits "$directory/rules-1" 1
-for ways in "$few" "$many"; do
+right=$(digest)
+[ "$(ways 1 | wc -w)" -eq "$(grep -c '^        VK_TUNE_' plugins/vulkan/tuning.h)" ] && [ -n "$right" ] && status=0 || status=1
+for batch in 97 12 1; do
+	logits "$directory/rules-$batch" "$batch" || status=1
+done
+result "the ways of the tuning are found" "$status"
+for way in 2 3 4 5; do
+	[ "$way" -gt 2 ] && [ -n "${QVF_TEST_QUICK:-}" ] && continue
 	status=0
-	: >"$directory/out"
-	export QVF_VK_TUNING="$ways"
+	QVF_VK_TUNING=$(ways "$way")
+	export QVF_VK_TUNING
+	[ "$(digest)" = "$right" ] || status=1
 	for batch in 97 12 1; do
 		logits "$directory/tuned" "$batch" && cmp "$directory/rules-$batch" "$directory/tuned" >>"$directory/out" || status=1
 	done
-	unset QVF_VK_TUNING
 	grep -q 'heeded' "$directory/out" && status=1
-	result "tuned to ${ways%% *} and the like, logits have the same bits" "$status"
+	result "way $way of all that is tuned changes no bit" "$status"
+	unset QVF_VK_TUNING
 done
-QVF_VK_TUNING="$few" "$program" selftest -b vulkan --quick --seed "${QVF_TEST_SEED:-$(date +%s)}" >"$directory/out" 2>&1
-result 'conformance, tuned otherwise' $?
 shaders() { # of attention, in a prompt of 97 tokens with what QVF_VK_TUNING says
 	QVF_VK_PROFILE=1 QVF_VK_TUNING=$1 "$program" logits -b vulkan -m models/tiny-silu.TQ2_0.gguf --ids "${ids%,*}" --batch 48 \
 		-o "$directory/tuned" 2>&1 | sed -n 's/.* \(attention[a-z_]*\)$/\1/p' | sort -u | tr '\n' ' '
