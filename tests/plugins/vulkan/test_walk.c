@@ -203,7 +203,7 @@ static void assert_is_expected(struct work *work)
         ck_assert_int_eq(backend->buffer_download(work->buffer, Z * PLACE, z, sizeof(z)), 0);
         ck_assert_uint_eq(in_vain, 1);
         find_expected(expected);
-        ck_assert_int_eq(memcmp(z, expected, sizeof(z)), 0);
+        ck_assert_mem_eq(z, expected, sizeof(z));
 }
 
 START_TEST(begins_anew)
