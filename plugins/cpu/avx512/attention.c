@@ -7,10 +7,8 @@
  * gives the same numbers however it is shared out, and whichever rows stand beside it. */
 #include <math.h>
 
-#include "plugins/cpu/avx512/dense.h"
-#include "plugins/cpu/avx512/math.h"
 #include "plugins/cpu/lanes/cells.h"
-#include "plugins/cpu/lanes/kernels.h"
+#include "plugins/cpu/lanes/dense.h"
 
 #define CELLS QVF_KV_BLOCK
 #define SPAN 512u /* positions; long enough for a merge to cost nothing */
@@ -68,7 +66,7 @@ static inline uint32_t head_width(uint32_t size)
 }
 
 /* Numbers c to c + 15 of a head, zeros behind its last. */
-static ALWAYS_INLINE __m512 load_head(
+static ALWAYS_INLINE floats load_head(
                 const struct attention *a, const uint32_t dtype, const uint8_t *from, uint32_t c)
 {
         return c + LANES <= a->size ? load_weights(dtype, from, c)
@@ -81,18 +79,18 @@ static ALWAYS_INLINE void spread_transposed(const struct attention *a, const uin
 {
         for (uint32_t c = 0; c < a->width; c += LANES) {
                 for (uint32_t half = 0; half < CELLS; half += LANES) {
-                        __m512i m[16];
+                        floats m[LANES];
 
                         UNROLL
                         for (uint32_t i = 0; i < 16; i++)
-                                m[i] = half + i < cells ? _mm512_castps_si512(load_head(a, dtype,
+                                m[i] = half + i < cells ? load_head(a, dtype,
                                                                           from + (half + i) * a->cell_bytes,
-                                                                          c))
-                                                        : _mm512_setzero_si512();
-                        transpose_dwords(m);
+                                                                          c)
+                                                        : zeros();
+                        transpose(m);
                         UNROLL
                         for (uint32_t i = 0; i < 16; i++)
-                                _mm512_store_si512(to + (c + i) * CELLS + half, m[i]);
+                                store(to + (c + i) * CELLS + half, m[i]);
                 }
         }
 }
@@ -103,9 +101,9 @@ static ALWAYS_INLINE void spread(const struct attention *a, const uint8_t *from,
 {
         for (uint32_t i = 0; i < CELLS; i++)
                 for (uint32_t c = 0; c < a->width; c += LANES)
-                        _mm512_store_ps(to + i * a->width + c,
+                        store(to + i * a->width + c,
                                         i < cells ? load_head(a, dtype, from + i * a->cell_bytes, c)
-                                                  : _mm512_setzero_ps());
+                                                  : zeros());
 }
 
 static ALWAYS_INLINE void spread_block(const struct attention *a, const uint8_t *keys, const uint8_t *values,
@@ -141,79 +139,96 @@ static inline void fetch_block(const struct attention *a, uint32_t block, uint32
 
         for (uint32_t i = 0; i < CELLS; i++, offset += a->cell_bytes) {
                 for (size_t line = 0; line < a->head_bytes + LINE - 1; line += LINE) {
-                        _mm_prefetch((const char *)a->keys->data + offset + line, _MM_HINT_T0);
-                        _mm_prefetch((const char *)a->values->data + offset + line, _MM_HINT_T0);
+                        fetch((const char *)a->keys->data + offset + line);
+                        fetch((const char *)a->values->data + offset + line);
                 }
         }
 }
 
 /* scores[2i], scores[2i + 1] = q[i] · key of each cell: even and odd columns apart, then added. */
 static ALWAYS_INLINE void score(const struct attention *a, const float *const q[], const float *keys,
-                const unsigned P, __m512 scores[])
+                const unsigned P, floats scores[])
 {
-        __m512 acc[4 * SIDE];
+        floats acc[4 * SIDE];
 
         UNROLL
         for (unsigned i = 0; i < 4 * P; i++)
-                acc[i] = _mm512_setzero_ps();
+                acc[i] = zeros();
         for (uint32_t c = 0; c < a->size; c += 2) {
                 UNROLL
                 for (unsigned odd = 0; odd < 2; odd++) {
-                        __m512 low = _mm512_load_ps(keys), high = _mm512_load_ps(keys + LANES);
+                        floats low = load(keys), high = load(keys + LANES);
 
                         UNROLL
                         for (unsigned i = 0; i < P; i++) {
-                                __m512 number = _mm512_set1_ps(q[i][c + odd]);
+                                floats number = all(q[i][c + odd]);
 
-                                acc[4 * i + 2 * odd] = _mm512_fmadd_ps(number, low, acc[4 * i + 2 * odd]);
-                                acc[4 * i + 2 * odd + 1] =
-                                                _mm512_fmadd_ps(number, high, acc[4 * i + 2 * odd + 1]);
+                                acc[4 * i + 2 * odd] = fma_of(number, low, acc[4 * i + 2 * odd]);
+                                acc[4 * i + 2 * odd + 1] = fma_of(number, high, acc[4 * i + 2 * odd + 1]);
                         }
                         keys += CELLS;
                 }
         }
         UNROLL
         for (unsigned i = 0; i < P; i++) {
-                scores[2 * i] = _mm512_add_ps(acc[4 * i], acc[4 * i + 2]);
-                scores[2 * i + 1] = _mm512_add_ps(acc[4 * i + 1], acc[4 * i + 3]);
+                scores[2 * i] = acc[4 * i] + acc[4 * i + 2];
+                scores[2 * i + 1] = acc[4 * i + 1] + acc[4 * i + 3];
         }
+}
+
+/* The largest lanes of four vectors. */
+static ALWAYS_INLINE __m128 max_four(const floats v[4])
+{
+        __m256 half[4], ab, cd, pairs, most;
+
+        UNROLL
+        for (int i = 0; i < 4; i++)
+                half[i] = _mm256_max_ps(_mm512_castps512_ps256((__m512)v[i]),
+                                _mm512_extractf32x8_ps((__m512)v[i], 1));
+        ab = _mm256_max_ps(_mm256_insertf128_ps(half[0], _mm256_castps256_ps128(half[1]), 1),
+                        _mm256_permute2f128_ps(half[0], half[1], 0x31));
+        cd = _mm256_max_ps(_mm256_insertf128_ps(half[2], _mm256_castps256_ps128(half[3]), 1),
+                        _mm256_permute2f128_ps(half[2], half[3], 0x31));
+        pairs = _mm256_max_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+        most = _mm256_max_ps(_mm256_shuffle_ps(pairs, pairs, 0x88), _mm256_shuffle_ps(pairs, pairs, 0xdd));
+        return _mm_unpacklo_ps(_mm256_castps256_ps128(most), _mm256_extractf128_ps(most, 1));
 }
 
 /* Scores become weights, of P lookers. */
 static ALWAYS_INLINE void weigh(struct looker *look, struct sums *sums, float *weights, const unsigned P)
 {
-        const __m512 nothing = _mm512_set1_ps(-INFINITY);
-        __m512 most[SIDE] = { nothing, nothing, nothing, nothing };
-        __m512 total[SIDE] = { _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
-                _mm512_setzero_ps() };
-        __m512 scores[2 * SIDE];
+        const floats nothing = all(-INFINITY);
+        floats most[SIDE] = { nothing, nothing, nothing, nothing };
+        floats total[SIDE] = { zeros(), zeros(), zeros(), zeros() };
+        floats scores[2 * SIDE];
         float largest[SIDE], step[LANES], totals[SIDE];
 
         UNROLL
         for (unsigned i = 0; i < P; i++) {
-                scores[2 * i] = _mm512_mask_loadu_ps(nothing, (__mmask16)look[i].seen, weights + i * CELLS);
-                scores[2 * i + 1] = _mm512_mask_loadu_ps(
-                                nothing, (__mmask16)(look[i].seen >> 16), weights + i * CELLS + LANES);
-                most[i] = _mm512_max_ps(scores[2 * i], scores[2 * i + 1]);
+                scores[2 * i] = (floats)_mm512_mask_loadu_ps(
+                                (__m512)nothing, (__mmask16)look[i].seen, weights + i * CELLS);
+                scores[2 * i + 1] = (floats)_mm512_mask_loadu_ps((__m512)nothing,
+                                (__mmask16)(look[i].seen >> 16), weights + i * CELLS + LANES);
+                most[i] = larger(scores[2 * i], scores[2 * i + 1]);
         }
-        _mm_storeu_ps(largest, max_four(most[0], most[1], most[2], most[3]));
-        _mm512_storeu_ps(step, nothing);
+        _mm_storeu_ps(largest, max_four(most));
+        store(step, nothing);
         UNROLL
         for (unsigned i = 0; i < P; i++) {
                 float before = sums[look[i].pair].largest;
-                __m512 base;
+                floats base;
 
                 largest[i] = largest[i] > before ? largest[i] : before;
-                base = _mm512_set1_ps(largest[i] > -INFINITY ? largest[i] : 0);
-                step[i] = before - _mm512_cvtss_f32(base);
-                scores[2 * i] = vector_exp(_mm512_sub_ps(scores[2 * i], base));
-                scores[2 * i + 1] = vector_exp(_mm512_sub_ps(scores[2 * i + 1], base));
-                _mm512_store_ps(weights + i * CELLS, scores[2 * i]);
-                _mm512_store_ps(weights + i * CELLS + LANES, scores[2 * i + 1]);
-                total[i] = _mm512_add_ps(scores[2 * i], scores[2 * i + 1]);
+                base = all(largest[i] > -INFINITY ? largest[i] : 0);
+                step[i] = before - base[0];
+                scores[2 * i] = exponential(scores[2 * i] - base);
+                scores[2 * i + 1] = exponential(scores[2 * i + 1] - base);
+                store(weights + i * CELLS, scores[2 * i]);
+                store(weights + i * CELLS + LANES, scores[2 * i + 1]);
+                total[i] = scores[2 * i] + scores[2 * i + 1];
         }
-        _mm512_storeu_ps(step, vector_exp(_mm512_loadu_ps(step)));
-        _mm_storeu_ps(totals, sum_four(total[0], total[1], total[2], total[3]));
+        store(step, exponential(load(step)));
+        fold_four(total, totals);
         UNROLL
         for (unsigned i = 0; i < P; i++) {
                 struct sums *all = &sums[look[i].pair];
@@ -230,33 +245,32 @@ static ALWAYS_INLINE void gather(const struct attention *a, const struct work *w
 {
         const float *weights = work->weights + first * CELLS;
         const struct looker *look = work->lookers + first;
-        __m512 acc[SIDE * 4];
+        floats acc[SIDE * 4];
 
         UNROLL
         for (unsigned i = 0; i < P * V; i++)
-                acc[i] = _mm512_setzero_ps();
+                acc[i] = zeros();
         for (uint32_t j = 0; j < CELLS; j++) {
                 const float *values = work->values + j * a->width + c;
-                __m512 weight[SIDE];
+                floats weight[SIDE];
 
                 UNROLL
                 for (unsigned i = 0; i < P; i++)
-                        weight[i] = _mm512_set1_ps(weights[i * CELLS + j]);
+                        weight[i] = all(weights[i * CELLS + j]);
                 UNROLL
                 for (unsigned v = 0; v < V; v++) {
-                        __m512 value = _mm512_load_ps(values + v * LANES);
+                        floats value = load(values + v * LANES);
 
                         UNROLL
                         for (unsigned i = 0; i < P; i++)
-                                acc[i * V + v] = _mm512_fmadd_ps(weight[i], value, acc[i * V + v]);
+                                acc[i * V + v] = fma_of(weight[i], value, acc[i * V + v]);
                 }
         }
         UNROLL
         for (unsigned i = 0; i < P * V; i++) { /* a block's sum on its own: short sums round less */
                 float *to = work->span + (size_t)look[i / V].pair * a->width + c + i % V * LANES;
 
-                _mm512_store_ps(to, _mm512_fmadd_ps(_mm512_load_ps(to), _mm512_set1_ps(look[i / V].shrink),
-                                                    acc[i]));
+                store(to, fma_of(load(to), all(look[i / V].shrink), acc[i]));
         }
 }
 
@@ -281,7 +295,7 @@ static ALWAYS_INLINE void gather_all(
         }
 }
 
-/* Functions of their own: inlined, they would have to share the registers with the constants of vector_exp(). */
+/* Functions of their own: inlined, they would have to share the registers with the constants of exponential(). */
 static __attribute__((noinline)) void gather_side(
                 const struct attention *a, const struct work *work, uint32_t first)
 {
@@ -298,9 +312,9 @@ static __attribute__((noinline)) void gather_one(
 static ALWAYS_INLINE void score_lookers(const struct attention *a, const struct run *run,
                 const struct work *work, uint32_t first, const unsigned P)
 {
-        const __m512 factor = _mm512_set1_ps(a->factor);
+        const floats factor = all(a->factor);
         const float *q[SIDE];
-        __m512 scores[2 * SIDE];
+        floats scores[2 * SIDE];
 
         UNROLL
         for (unsigned i = 0; i < P; i++) {
@@ -313,7 +327,7 @@ static ALWAYS_INLINE void score_lookers(const struct attention *a, const struct 
         score(a, q, work->keys, P, scores);
         UNROLL
         for (unsigned i = 0; i < 2 * P; i++)
-                _mm512_store_ps(work->weights + first * CELLS + i * LANES, _mm512_mul_ps(scores[i], factor));
+                store(work->weights + first * CELLS + i * LANES, scores[i] * factor);
 }
 
 static __attribute__((noinline)) void score_side(
@@ -382,18 +396,16 @@ static void merge(struct sums *into, float *into_sums, const struct sums *from, 
                 uint32_t width)
 {
         float largest = into->largest > from->largest ? into->largest : from->largest;
-        __m512 keep, add;
+        floats keep, add;
 
         if (from->total == 0)
                 return;
-        keep = vector_exp(_mm512_set1_ps(into->largest - largest));
-        add = vector_exp(_mm512_set1_ps(from->largest - largest));
-        into->total = into->total * _mm512_cvtss_f32(keep) + from->total * _mm512_cvtss_f32(add);
+        keep = exponential(all(into->largest - largest));
+        add = exponential(all(from->largest - largest));
+        into->total = into->total * keep[0] + from->total * add[0];
         into->largest = largest;
         for (uint32_t c = 0; c < width; c += LANES)
-                _mm512_store_ps(into_sums + c,
-                                _mm512_fmadd_ps(_mm512_load_ps(into_sums + c), keep,
-                                                _mm512_mul_ps(_mm512_load_ps(from_sums + c), add)));
+                store(into_sums + c, fma_of(load(into_sums + c), keep, load(from_sums + c) * add));
 }
 
 static inline void clear(struct sums *sums, float *numbers, uint32_t pairs, uint32_t width)
@@ -434,16 +446,15 @@ static inline void attend_span(
         }
 }
 
-static inline void store(const struct attention *a, uint32_t row, uint32_t head, const struct sums *sums,
+static inline void finish(const struct attention *a, uint32_t row, uint32_t head, const struct sums *sums,
                 const float *numbers)
 {
-        __m512 divisor = _mm512_set1_ps(sums->total);
+        floats divisor = all(sums->total);
         float *y = a->y + (size_t)row * a->columns + (size_t)head * a->size;
 
         for (uint32_t c = 0; c < a->size; c += LANES)
-                store_floats(y + c, a->size - c, c + LANES <= a->size,
-                                sums->total > 0 ? _mm512_div_ps(_mm512_load_ps(numbers + c), divisor)
-                                                : _mm512_setzero_ps());
+                store_left(y + c, a->size - c, c + LANES <= a->size,
+                                sums->total > 0 ? load(numbers + c) / divisor : zeros());
 }
 
 static inline uint32_t span_count(const struct attention *a, uint32_t row, uint32_t rows)
@@ -469,7 +480,7 @@ static inline void attend_run(const struct attention *a, struct run *run, const 
                                         work->span + (size_t)i * a->width, a->width);
         }
         for (uint32_t i = 0; i < pairs; i++)
-                store(a, run->row + i / a->group, run->key_head * a->group + i % a->group,
+                finish(a, run->row + i / a->group, run->key_head * a->group + i % a->group,
                                 &work->all_sums[i], work->all + (size_t)i * a->width);
 }
 
@@ -596,7 +607,7 @@ static void share_spans(const struct cpu_call *call, const struct attention *a, 
                         merge(work->all_sums, work->all, (const struct sums *)(part + a->width), part,
                                         a->width);
                 }
-                store(a, task / heads, task % heads, work->all_sums, work->all);
+                finish(a, task / heads, task % heads, work->all_sums, work->all);
         }
 }
 

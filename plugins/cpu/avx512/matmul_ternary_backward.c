@@ -250,7 +250,7 @@ static void run_any_tile(const struct product *p, const struct tile *t, uint32_t
 }
 
 /* The blocks that the rows [begin, end) of W have in a slice: the hardware does not see that they will be read. */
-static void fetch(const struct product *p, uint32_t slice, uint32_t begin, uint32_t end)
+static void fetch_blocks(const struct product *p, uint32_t slice, uint32_t begin, uint32_t end)
 {
         size_t block_bytes = p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
         const uint8_t *block = p->weights + slice / SLICES * block_bytes;
@@ -273,7 +273,7 @@ static void run_slice(const struct product *p, uint32_t slice, uint32_t next, ui
                 uint32_t first = tile_begin(p, tile), rows = tile_begin(p, tile + 1) - first;
 
                 if (next * SLICE < p->columns)
-                        fetch(p, next, n + (uint32_t)((uint64_t)there * tile / tiles),
+                        fetch_blocks(p, next, n + (uint32_t)((uint64_t)there * tile / tiles),
                                         n + (uint32_t)((uint64_t)there * (tile + 1) / tiles));
 
                 for (uint32_t half = 0; half < 2; half++) {

@@ -111,6 +111,18 @@ static ALWAYS_INLINE floats load_bf16(const uint8_t *from)
                         _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from)), 16);
 }
 
+static ALWAYS_INLINE floats load_some_f16(const uint8_t *from, uint64_t count)
+{
+        return (floats)_mm512_cvtph_ps(_mm256_maskz_loadu_epi16((__mmask16)((1u << count) - 1), from));
+}
+
+static ALWAYS_INLINE floats load_some_bf16(const uint8_t *from, uint64_t count)
+{
+        return (floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(
+                                                         (__mmask16)((1u << count) - 1), from)),
+                        16);
+}
+
 static ALWAYS_INLINE floats load_bytes(const uint8_t *from)
 {
         return from_integers((ints)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)from)));

@@ -104,12 +104,10 @@ static ALWAYS_INLINE floats load_weights(const uint32_t dtype, const uint8_t *ro
 static ALWAYS_INLINE floats load_last_weights(
                 const uint32_t dtype, const uint8_t *row, uint32_t c, uint32_t count)
 {
-        uint8_t bytes[LANES * sizeof(uint16_t)] = { 0 };
-
         if (dtype == QVF_F32)
-                return load_left((const float *)(const void *)row + c, count, false);
-        memcpy(bytes, row + 2 * (size_t)c, 2 * (size_t)count);
-        return dtype == QVF_F16 ? load_f16(bytes) : load_bf16(bytes);
+                return load_some((const float *)(const void *)row + c, count);
+        return dtype == QVF_F16 ? load_some_f16(row + 2 * (size_t)c, count)
+                                : load_some_bf16(row + 2 * (size_t)c, count);
 }
 
 /* Numbers from c on, as many of LANES as a row of `columns` has, and zeros: whole vectors of a format with blocks. */

@@ -11,7 +11,7 @@
  *     REGISTERS  vectors that the CPU has: how many sums a loop may keep
  *     FUSED      fma() rounds once; otherwise it is a product and a sum
  *     SHORT_PAIRS  it has products of pairs of 16-bit numbers (pairs.h)
- *     TIMES_POWER, LOADS_SOME   it has times_power() or load_some() and store_some() of its own */
+ *     TIMES_POWER, LOADS_SOME   it has times_power(), or load_some() and those like it, of its own */
 #ifndef QVF_PLUGINS_CPU_LANES_LANES_H
 #define QVF_PLUGINS_CPU_LANES_LANES_H
 
@@ -86,6 +86,22 @@ static ALWAYS_INLINE floats load_some(const float *from, uint64_t count)
 static ALWAYS_INLINE void store_some(float *to, uint64_t count, floats numbers)
 {
         memcpy(to, &numbers, count * sizeof(float));
+}
+
+static ALWAYS_INLINE floats load_some_f16(const uint8_t *from, uint64_t count)
+{
+        uint8_t bytes[LANES * sizeof(uint16_t)] = { 0 };
+
+        memcpy(bytes, from, count * sizeof(uint16_t));
+        return load_f16(bytes);
+}
+
+static ALWAYS_INLINE floats load_some_bf16(const uint8_t *from, uint64_t count)
+{
+        uint8_t bytes[LANES * sizeof(uint16_t)] = { 0 };
+
+        memcpy(bytes, from, count * sizeof(uint16_t));
+        return load_bf16(bytes);
 }
 #endif
 
