@@ -12,12 +12,13 @@
 
 #define CELLS QVF_KV_BLOCK
 #define SPAN 512u                    /* positions; long enough for a merge to cost nothing */
-#define PAIRS 32u                    /* (row, head) pairs of a task, that share one key head */
+#define PAIRS (2 * REGISTERS)        /* (row, head) pairs of a task, that share one key head */
 #define BLOCK (CELLS / LANES)        /* vectors of the scores of a block */
 #define SIDE (REGISTERS / 2 / BLOCK) /* pairs side by side: half of the registers are sums */
-#define WIDE (REGISTERS / 2 / SIDE)  /* vectors of columns of a pair that are summed side by side */
-#define SPLIT_ROWS 8u                /* up to here long pasts are shared out by spans */
-#define HEAD_MOST 256u               /* largest head size */
+#define HALF_SIDE (SIDE > 1 ? SIDE / 2 : 1)
+#define WIDE (REGISTERS / 2 / SIDE) /* vectors of columns of a pair that are summed side by side */
+#define SPLIT_ROWS 8u               /* up to here long pasts are shared out by spans */
+#define HEAD_MOST 256u              /* largest head size */
 
 struct attention {
         float *y;
@@ -34,15 +35,21 @@ struct sums { /* of the positions so far: weights are exp(score - largest) */
         float largest, total;
 };
 
+struct looker {              /* a pair that looks at a block */
+        uint32_t pair, seen; /* seen: a bit for each cell */
+        float shrink;        /* of its sums so far, once its weights are known */
+};
+
 struct work {                 /* a thread's scratch */
         float *keys;          /* [width][CELLS] */
         float *values;        /* [CELLS][width] */
         const uint8_t *cells; /* the values of a block: those, or, where few pairs look at them, the cache itself */
         size_t cell_bytes;
         uint32_t dtype, count; /* of the cells */
-        float *weights;        /* [SIDE][CELLS] */
+        float *weights;        /* [pairs][CELLS]: first the scores */
         float *span, *all;     /* [pairs][width]: Σ weight · value of this span, and of the spans before */
         struct sums *span_sums, *all_sums;
+        struct looker *lookers; /* [pairs] */
 };
 
 struct run { /* neighbouring rows of one sequence, the heads of one key head, spans [span, span_end) */
@@ -145,68 +152,141 @@ static void fetch_block(const struct attention *a, uint32_t block, uint32_t key_
         }
 }
 
-/* scores[i · BLOCK …] (+)= q[i] · key of each cell, over every second column. */
+/* sums[odd · P · BLOCK + i · BLOCK …] = q[i] · key of each cell, over every second column, from `odd` on; for both kinds of
+ * columns, or one. */
 static ALWAYS_INLINE void score_columns(const struct attention *a, const float *const q[], const float *keys,
-                const unsigned odd, const unsigned P, floats scores[])
+                uint32_t begin, const unsigned kinds, const unsigned P, floats sums[])
 {
         floats acc[SIDE * BLOCK];
 
         UNROLL
-        for (unsigned i = 0; i < P * BLOCK; i++)
+        for (unsigned i = 0; i < kinds * P * BLOCK; i++)
                 acc[i] = zeros();
-        keys += odd * CELLS;
-        for (uint32_t c = odd; c < a->size; c += 2, keys += 2 * CELLS) {
+        keys += begin * CELLS;
+        for (uint32_t c = begin; c < a->size; c += 2, keys += 2 * CELLS) {
                 UNROLL
-                for (unsigned v = 0; v < BLOCK; v++) {
-                        floats cells = load(keys + v * LANES);
-
+                for (unsigned kind = 0; kind < kinds; kind++) {
                         UNROLL
-                        for (unsigned i = 0; i < P; i++)
-                                acc[i * BLOCK + v] = fma_of(all(q[i][c]), cells, acc[i * BLOCK + v]);
+                        for (unsigned v = 0; v < BLOCK; v++) {
+                                floats cells = load(keys + kind * CELLS + v * LANES);
+
+                                UNROLL
+                                for (unsigned i = 0; i < P; i++) {
+                                        floats *sum = &acc[(kind * P + i) * BLOCK + v];
+
+                                        *sum = fma_of(all(q[i][c + kind]), cells, *sum);
+                                }
+                        }
                 }
         }
         UNROLL
-        for (unsigned i = 0; i < P * BLOCK; i++)
-                scores[i] = odd ? (scores[i] + acc[i]) * all(a->factor) : acc[i];
+        for (unsigned i = 0; i < kinds * P * BLOCK; i++)
+                sums[i] = acc[i];
 }
 
-/* A pair's scores become weights; what it summed so far shrinks by what is returned. */
-static ALWAYS_INLINE float weigh(struct sums *sums, floats scores[BLOCK], uint32_t seen, float *weights)
+/* The scores of P lookers. */
+static ALWAYS_INLINE void score(const struct attention *a, const struct run *run, const struct work *work,
+                uint32_t first, const unsigned P)
+{
+        const float *q[SIDE];
+        floats sums[2 * SIDE * BLOCK];
+
+        UNROLL
+        for (unsigned i = 0; i < P; i++) {
+                uint32_t pair = work->lookers[first + i].pair;
+                uint32_t row = run->row + pair / a->group, head = run->key_head * a->group + pair % a->group;
+
+                q[i] = a->q + (size_t)row * a->columns + (size_t)head * a->size;
+        }
+        if (2 * P <= SIDE) {
+                score_columns(a, q, work->keys, 0, 2, P, sums);
+        } else {
+                score_columns(a, q, work->keys, 0, 1, P, sums);
+                score_columns(a, q, work->keys, 1, 1, P, sums + P * BLOCK);
+        }
+        UNROLL
+        for (unsigned i = 0; i < P * BLOCK; i++)
+                store(work->weights + (size_t)first * CELLS + i * LANES,
+                                (sums[i] + sums[P * BLOCK + i]) * all(a->factor));
+}
+
+/* The largest score so far; scores of cells that are not seen become none. */
+static ALWAYS_INLINE float find_largest(float before, float *scores, uint32_t seen)
 {
         const ints lane = lane_numbers();
-        floats most = all(-INFINITY), total[BLOCK];
-        float top, base, shrink;
+        floats most = all(-INFINITY);
+        float top;
 
         UNROLL
         for (unsigned v = 0; v < BLOCK; v++) {
                 ints bits = (ints){ 0 } + (int32_t)(seen >> v * LANES);
+                floats some = load(scores + v * LANES);
 
-                if (seen != UINT32_MAX)
-                        scores[v] = choose((bits >> lane & 1) != 0, scores[v], all(-INFINITY));
-                most = larger(scores[v], most);
+                if (seen != UINT32_MAX) {
+                        some = choose((bits >> lane & 1) != 0, some, all(-INFINITY));
+                        store(scores + v * LANES, some);
+                }
+                most = larger(some, most);
         }
         top = largest(most);
-        top = top > sums->largest ? top : sums->largest;
-        base = top > -INFINITY ? top : 0;
-        shrink = exponential(all(sums->largest - base))[0];
+        return top > before ? top : before;
+}
+
+/* Scores become weights; returns a vector whose lanes add up to their sum. */
+static ALWAYS_INLINE floats weigh(float *weights, float base)
+{
+        floats total[BLOCK];
+
         UNROLL
         for (unsigned v = 0; v < BLOCK; v++) {
-                total[v] = exponential(scores[v] - all(base));
+                total[v] = exponential(load(weights + v * LANES) - all(base));
                 store(weights + v * LANES, total[v]);
         }
         UNROLL
         for (unsigned apart = BLOCK / 2; apart > 0; apart /= 2)
                 for (unsigned v = 0; v < apart; v++)
                         total[v] += total[v + apart];
-        sums->total = sums->total * shrink + fold(total[0]);
-        sums->largest = top;
-        return shrink;
+        return total[0];
+}
+
+/* The same for up to LANES lookers; what they summed so far shrinks. */
+static void weigh_some(const struct work *work, uint32_t first, uint32_t count)
+{
+        struct looker *look = work->lookers + first;
+        float *weights = work->weights + (size_t)first * CELLS, base[LANES], steps[LANES] = { 0 },
+              sum[LANES];
+        floats total[LANES];
+        uint32_t done = 0;
+
+        for (uint32_t i = 0; i < count; i++) {
+                struct sums *sums = &work->span_sums[look[i].pair];
+                float top = find_largest(sums->largest, weights + i * CELLS, look[i].seen);
+
+                base[i] = top > -INFINITY ? top : 0;
+                steps[i] = sums->largest - base[i];
+                sums->largest = top;
+        }
+        store(steps, exponential(load(steps)));
+        for (uint32_t i = 0; i < count; i++)
+                total[i] = weigh(weights + i * CELLS, base[i]);
+        for (; done + 4 <= count; done += 4)
+                fold_some(total + done, 4, sum + done);
+        for (; done < count; done++)
+                sum[done] = fold(total[done]);
+        for (uint32_t i = 0; i < count; i++) {
+                struct sums *sums = &work->span_sums[look[i].pair];
+
+                sums->total = sums->total * steps[i] + sum[i];
+                look[i].shrink = steps[i];
+        }
 }
 
 /* sums[i][c …] = sums[i][c …] · shrink[i] + Σ_j weights[i][j] values[j][c …], V vectors of columns. */
-static ALWAYS_INLINE void gather(const struct work *work, float *const sums[], const float shrink[],
+static ALWAYS_INLINE void gather(const struct attention *a, const struct work *work, uint32_t first,
                 uint32_t c, const uint32_t dtype, const unsigned P, const unsigned V)
 {
+        const float *weights = work->weights + (size_t)first * CELLS;
+        const struct looker *look = work->lookers + first;
         floats acc[SIDE * WIDE];
 
         UNROLL
@@ -221,78 +301,78 @@ static ALWAYS_INLINE void gather(const struct work *work, float *const sums[], c
 
                         UNROLL
                         for (unsigned i = 0; i < P; i++)
-                                acc[i * V + v] = fma_of(
-                                                all(work->weights[i * CELLS + j]), value, acc[i * V + v]);
+                                acc[i * V + v] = fma_of(all(weights[i * CELLS + j]), value, acc[i * V + v]);
                 }
         }
         UNROLL
         for (unsigned i = 0; i < P * V; i++) { /* a block's sum on its own: short sums round less */
-                float *to = sums[i / V] + c + i % V * LANES;
+                float *to = work->span + (size_t)look[i / V].pair * a->width + c + i % V * LANES;
 
-                store(to, fma_of(load(to), all(shrink[i / V]), acc[i]));
+                store(to, fma_of(load(to), all(look[i / V].shrink), acc[i]));
         }
 }
 
-static ALWAYS_INLINE void gather_columns(const struct attention *a, const struct work *work,
-                float *const sums[], const float shrink[], const uint32_t dtype, const unsigned P)
+static ALWAYS_INLINE void gather_columns(const struct attention *a, const struct work *work, uint32_t first,
+                const uint32_t dtype, const unsigned P)
 {
+        const unsigned wide = SIDE * WIDE / P < 8 ? SIDE * WIDE / P : 8;
         uint32_t c = 0;
 
-        for (; c + WIDE * LANES <= a->width; c += WIDE * LANES)
-                gather(work, sums, shrink, c, dtype, P, WIDE);
-        for (; c + WIDE / 2 * LANES <= a->width; c += WIDE / 2 * LANES)
-                gather(work, sums, shrink, c, dtype, P, WIDE / 2);
-        for (; c < a->width; c += LANES)
-                gather(work, sums, shrink, c, dtype, P, 1);
+        for (; c + wide * LANES <= a->width; c += wide * LANES)
+                gather(a, work, first, c, dtype, P, wide);
+        for (; c + wide / 2 * LANES <= a->width; c += wide / 2 * LANES)
+                gather(a, work, first, c, dtype, P, wide / 2);
+        for (; c + 2 * LANES <= a->width; c += 2 * LANES)
+                gather(a, work, first, c, dtype, P, 2);
+        if (c < a->width)
+                gather(a, work, first, c, dtype, P, 1);
+}
+
+static ALWAYS_INLINE void gather_any(
+                const struct attention *a, const struct work *work, uint32_t first, const unsigned P)
+{
+        switch (work->dtype) {
+        case QVF_F16: gather_columns(a, work, first, QVF_F16, P); break;
+        case QVF_Q8_0: gather_columns(a, work, first, QVF_Q8_0, P); break;
+        default: gather_columns(a, work, first, QVF_F32, P); break;
+        }
 }
 
 /* Functions of their own: inlined, they would have to share the registers with the constants of exponential(). */
-static __attribute__((noinline)) void gather_side(const struct attention *a, const struct work *work,
-                float *const sums[], const float shrink[])
+static __attribute__((noinline)) void gather_side(
+                const struct attention *a, const struct work *work, uint32_t first)
 {
-        switch (work->dtype) {
-        case QVF_F16: gather_columns(a, work, sums, shrink, QVF_F16, SIDE); break;
-        case QVF_Q8_0: gather_columns(a, work, sums, shrink, QVF_Q8_0, SIDE); break;
-        default: gather_columns(a, work, sums, shrink, QVF_F32, SIDE); break;
-        }
+        gather_any(a, work, first, SIDE);
 }
 
-static __attribute__((noinline)) void gather_one(const struct attention *a, const struct work *work,
-                float *const sums[], const float shrink[])
+static __attribute__((noinline)) void gather_half(
+                const struct attention *a, const struct work *work, uint32_t first)
 {
-        switch (work->dtype) {
-        case QVF_F16: gather_columns(a, work, sums, shrink, QVF_F16, 1); break;
-        case QVF_Q8_0: gather_columns(a, work, sums, shrink, QVF_Q8_0, 1); break;
-        default: gather_columns(a, work, sums, shrink, QVF_F32, 1); break;
-        }
+        gather_any(a, work, first, HALF_SIDE);
 }
 
-/* One block of cells, seen by P pairs from `pair` on; seen[i] has a bit for each cell. */
-static ALWAYS_INLINE void attend(const struct attention *a, const struct run *run, const struct work *work,
-                uint32_t pair, const uint32_t seen[], const unsigned P)
+static __attribute__((noinline)) void gather_one(
+                const struct attention *a, const struct work *work, uint32_t first)
 {
-        const float *q[SIDE];
-        float *sums[SIDE], shrink[SIDE];
-        floats scores[SIDE * BLOCK];
+        gather_any(a, work, first, 1);
+}
 
-        UNROLL
-        for (unsigned i = 0; i < P; i++) {
-                uint32_t row = run->row + (pair + i) / a->group;
-                uint32_t head = run->key_head * a->group + (pair + i) % a->group;
+static __attribute__((noinline)) void score_side(
+                const struct attention *a, const struct run *run, const struct work *work, uint32_t first)
+{
+        score(a, run, work, first, SIDE);
+}
 
-                q[i] = a->q + (size_t)row * a->columns + (size_t)head * a->size;
-                sums[i] = work->span + (size_t)(pair + i) * a->width;
-        }
-        score_columns(a, q, work->keys, 0, P, scores);
-        score_columns(a, q, work->keys, 1, P, scores);
-        UNROLL
-        for (unsigned i = 0; i < P; i++)
-                shrink[i] = weigh(&work->span_sums[pair + i], scores + i * BLOCK, seen[i],
-                                work->weights + i * CELLS);
-        if (P == SIDE)
-                gather_side(a, work, sums, shrink);
-        else
-                gather_one(a, work, sums, shrink);
+static __attribute__((noinline)) void score_half(
+                const struct attention *a, const struct run *run, const struct work *work, uint32_t first)
+{
+        score(a, run, work, first, HALF_SIDE);
+}
+
+static __attribute__((noinline)) void score_one(
+                const struct attention *a, const struct run *run, const struct work *work, uint32_t first)
+{
+        score(a, run, work, first, 1);
 }
 
 /* Which cells of the block of positions from `position` on a row looks at, one bit each. */
@@ -308,26 +388,43 @@ static uint32_t cells_seen(const struct attention *a, uint32_t row, int64_t posi
                                                      : UINT32_MAX);
 }
 
+/* The pairs of a run that look at a block; says how many they are. */
+static uint32_t find_lookers(
+                const struct attention *a, const struct run *run, const struct work *work, int64_t position)
+{
+        uint32_t count = 0;
+
+        for (uint32_t r = 0; r < run->rows; r++) {
+                uint32_t seen = cells_seen(a, run->row + r, position);
+
+                for (uint32_t i = 0; seen && i < a->group; i++)
+                        work->lookers[count++] = (struct looker){ .pair = r * a->group + i, .seen = seen };
+        }
+        return count;
+}
+
+/* One block of cells. All scores come first, then all weights, then all sums: a pair's weights are a long chain of
+ * latencies, which the next pairs' then hide. */
 static void attend_block(
                 const struct attention *a, const struct run *run, const struct work *work, int64_t position)
 {
-        uint32_t pairs = run->rows * a->group;
+        uint32_t count = find_lookers(a, run, work, position), sides = count / SIDE * SIDE;
+        uint32_t halves = sides + (count - sides) / HALF_SIDE * HALF_SIDE;
 
-        for (uint32_t pair = 0; pair < pairs; pair += SIDE) {
-                uint32_t count = pairs - pair < SIDE ? pairs - pair : SIDE, seen[SIDE], seeing = 0;
-
-                for (uint32_t i = 0; i < count; i++) {
-                        seen[i] = cells_seen(a, run->row + (pair + i) / a->group, position);
-                        seeing += seen[i] != 0;
-                }
-                if (seeing == SIDE) {
-                        attend(a, run, work, pair, seen, SIDE);
-                        continue;
-                }
-                for (uint32_t i = 0; i < count; i++)
-                        if (seen[i])
-                                attend(a, run, work, pair + i, seen + i, 1);
-        }
+        for (uint32_t i = 0; i < sides; i += SIDE)
+                score_side(a, run, work, i);
+        for (uint32_t i = sides; i < halves; i += HALF_SIDE)
+                score_half(a, run, work, i);
+        for (uint32_t i = halves; i < count; i++)
+                score_one(a, run, work, i);
+        for (uint32_t i = 0; i < count; i += LANES)
+                weigh_some(work, i, count - i < LANES ? count - i : LANES);
+        for (uint32_t i = 0; i < sides; i += SIDE)
+                gather_side(a, work, i);
+        for (uint32_t i = sides; i < halves; i += HALF_SIDE)
+                gather_half(a, work, i);
+        for (uint32_t i = halves; i < count; i++)
+                gather_one(a, work, i);
 }
 
 /* `into` takes up `from`. */
@@ -429,8 +526,9 @@ static size_t work_bytes(uint32_t size, uint32_t group) /* of one thread */
 {
         size_t pairs = group > PAIRS ? group : PAIRS, width = head_width(size);
 
-        return 2 * width * CELLS * sizeof(float) + SIDE * CELLS * sizeof(float) +
-               2 * pairs * width * sizeof(float) + round_up(2 * pairs * sizeof(struct sums), LINE);
+        return 2 * width * CELLS * sizeof(float) + pairs * CELLS * sizeof(float) +
+               2 * pairs * width * sizeof(float) +
+               round_up(pairs * (2 * sizeof(struct sums) + sizeof(struct looker)), LINE);
 }
 
 static struct work work_of(const struct cpu_call *call, const struct attention *a)
@@ -441,10 +539,11 @@ static struct work work_of(const struct cpu_call *call, const struct attention *
 
         work.values = work.keys + a->width * CELLS;
         work.weights = work.values + a->width * CELLS;
-        work.span = work.weights + SIDE * CELLS;
+        work.span = work.weights + pairs * CELLS;
         work.all = work.span + pairs * a->width;
         work.span_sums = (struct sums *)(work.all + pairs * a->width);
         work.all_sums = work.span_sums + pairs;
+        work.lookers = (struct looker *)(work.all_sums + pairs);
         return work;
 }
 
