@@ -9,6 +9,7 @@
 #include "plugins/cpu/amx/kernels.h"
 #include "plugins/cpu/amx/share.h"
 #include "plugins/cpu/amx/weights.h"
+#include "plugins/cpu/lanes/gradient.h"
 
 #define AHEAD                                                                                               \
         32u /* rows of W that are fetched before they are unpacked: the hardware does not follow steps so long */
@@ -73,26 +74,12 @@ static struct product product_of(const struct cpu_call *call)
         };
 }
 
-/* The largest magnitude; no number if one of them is none. */
-static float largest_of(const float *x, uint32_t count)
-{
-        __m512 largest = _mm512_setzero_ps(), nothing = _mm512_setzero_ps();
-
-        for (uint32_t i = 0; i < count; i += LANES) {
-                __m512 v = load_floats(x + i, count - i, false);
-
-                largest = _mm512_max_ps(_mm512_abs_ps(v), largest);
-                nothing = _mm512_fmadd_ps(v, _mm512_setzero_ps(), nothing); /* 0, or not a number */
-        }
-        return _mm512_reduce_max_ps(largest) + _mm512_reduce_add_ps(nothing);
-}
-
 static void pack_row(const struct product *p, uint32_t row)
 {
         const float *dy = p->dy + (size_t)row * p->outputs;
         int8_t *q = p->packed + ((size_t)row / TILE_SIDE * BLOCK_SIDE + row % TILE_SIDE) * p->packed_row;
         int8_t *rest = q + TILE_SIDE * p->packed_row;
-        float largest = largest_of(dy, p->outputs);
+        float largest = gradient_length(dy, p->outputs);
         __m512 factor = _mm512_set1_ps(largest >= 1e-30f && largest <= 1e38f ? 127.0f / largest : 0);
 
         for (uint32_t n = 0; n < p->packed_row; n += LANES) {

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "plugins/cpu/arm/ternary.h"
+#include "plugins/cpu/lanes/gradient.h"
 
 #define SLICE 64u                          /* columns of a task */
 #define PANEL_ROWS 1024u                   /* of W: a panel is 64 KiB at most */
@@ -66,31 +67,12 @@ static struct product product_of(const struct cpu_call *call)
         };
 }
 
-static ALWAYS_INLINE floats numbers_at(const float *x, uint32_t at, uint32_t count)
-{
-        return load_left(x + (at < count ? at : 0), at < count ? count - at : 0, at + LANES <= count);
-}
-
-/* The largest magnitude; no number if one of them is none. */
-static float largest_of(const float *x, uint32_t count)
-{
-        floats most = zeros(), nothing = zeros();
-
-        for (uint32_t i = 0; i < count; i += LANES) {
-                floats v = numbers_at(x, i, count);
-
-                most = larger(magnitude(v), most);
-                nothing = fma_of(v, zeros(), nothing); /* 0, or not a number */
-        }
-        return largest(most) + fold(nothing);
-}
-
 /* A row of dy as its two rows of bytes. */
 static void pack_row(const struct product *p, uint32_t r)
 {
         const float *dy = p->dy + (size_t)r * p->outputs;
         int8_t *to = p->packed + 2 * r * p->packed_row;
-        float most = largest_of(dy, p->outputs);
+        float most = gradient_length(dy, p->outputs);
         floats factor = all(most >= 1e-30f && most <= 1e38f ? 127.0f / most : 0);
 
         for (uint32_t n = 0; n < p->packed_row; n += BYTES) {
@@ -98,7 +80,7 @@ static void pack_row(const struct product *p, uint32_t r)
 
                 UNROLL
                 for (unsigned i = 0; i < BYTES; i += LANES) {
-                        floats v = numbers_at(dy, n + i, p->outputs) * factor;
+                        floats v = gradient_at(dy, n + i, p->outputs) * factor;
                         ints whole = integers(v);
 
                         store_bytes(q + i, whole);

@@ -8,6 +8,7 @@
 
 #include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/ternary.h"
+#include "plugins/cpu/lanes/gradient.h"
 
 #define ROWS_EACH (TILE_ROWS / 2) /* rows of dy in a tile: each is two rows of bytes */
 #define SLICE 64u                 /* columns of a task */
@@ -81,27 +82,6 @@ static uint32_t tile_begin(const struct product *p, uint32_t tile)
         return (uint32_t)((uint64_t)p->rows * tile / tile_count(p));
 }
 
-/* The largest magnitude; no number if one of them is none. */
-static float largest_of(const float *x, uint32_t count)
-{
-        __m512 largest = _mm512_setzero_ps(), nothing = _mm512_setzero_ps();
-        uint32_t i = 0;
-
-        for (; i + LANES <= count; i += LANES) {
-                __m512 v = _mm512_loadu_ps(x + i);
-
-                largest = _mm512_max_ps(_mm512_abs_ps(v), largest);
-                nothing = _mm512_fmadd_ps(v, _mm512_setzero_ps(), nothing); /* 0, or not a number */
-        }
-        if (i < count) {
-                __m512 v = load_floats(x + i, count - i, false);
-
-                largest = _mm512_max_ps(_mm512_abs_ps(v), largest);
-                nothing = _mm512_fmadd_ps(v, _mm512_setzero_ps(), nothing);
-        }
-        return _mm512_reduce_max_ps(largest) + _mm512_reduce_add_ps(nothing);
-}
-
 /* Numbers n to n + 63 of a row of dy, zeros behind its last: their bytes q and p. */
 static ALWAYS_INLINE void split(const float *dy, uint32_t left, __m512 factor, const bool whole,
                 __m512i *ret_q, __m512i *ret_p)
@@ -132,7 +112,7 @@ static void pack_tile(const struct product *p, uint32_t first, uint32_t rows)
         __m512 factor[ROWS_EACH];
 
         for (uint32_t r = 0; r < rows; r++) {
-                float largest = largest_of(dy + (size_t)r * p->outputs, p->outputs);
+                float largest = gradient_length(dy + (size_t)r * p->outputs, p->outputs);
 
                 factor[r] = _mm512_set1_ps(largest >= 1e-30f && largest <= 1e38f ? 127.0f / largest : 0);
                 p->row[first + r].factor = p->scale * (largest / 127.0f);

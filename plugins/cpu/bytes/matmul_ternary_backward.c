@@ -8,6 +8,7 @@
 
 #include "plugins/cpu/bytes/ternary.h"
 #include "plugins/cpu/bytes/tile.h"
+#include "plugins/cpu/lanes/gradient.h"
 
 #define ROWS_EACH (TILE_ROWS / 2) /* rows of dy in a tile: each is two rows of bytes */
 #define PANEL_ROWS 4096u          /* of W: a panel is 128 KiB at most */
@@ -79,39 +80,17 @@ static uint32_t tile_begin(const struct product *p, uint32_t tile)
         return (uint32_t)((uint64_t)p->rows * tile / tile_count(p));
 }
 
-/* Numbers n to n + LANES - 1 of a row of dy, zeros behind its end. */
-static ALWAYS_INLINE floats load_gradient(const struct product *p, const float *dy, uint32_t n)
-{
-        if (n + LANES <= p->outputs)
-                return load(dy + n);
-        return n < p->outputs ? load_left(dy + n, p->outputs - n, false) : zeros();
-}
-
-/* The largest magnitude; no number if one of them is none. */
-static float largest_of(const struct product *p, const float *dy)
-{
-        floats most = zeros(), nothing = zeros();
-
-        for (uint32_t n = 0; n < p->outputs; n += LANES) {
-                floats v = load_gradient(p, dy, n);
-
-                most = larger(magnitude(v), most);
-                nothing += v * 0; /* 0, or not a number */
-        }
-        return largest(most) + fold(nothing);
-}
-
 /* Row `slot` of a tile of `rows` rows of dy: two rows of bytes. */
 static void pack_row(const struct product *p, const float *dy, int8_t *tile, uint32_t slot, uint32_t rows,
                 struct row *row)
 {
-        float most = largest_of(p, dy);
+        float most = gradient_length(dy, p->outputs);
         floats factor = all(most >= 1e-30f && most <= 1e38f ? 127.0f / most : 0);
         ints q_sum = { 0 }, p_sum = { 0 };
 
         tile += 8 * slot;
         for (uint32_t n = 0; n < p->packed_row; n += LANES) {
-                floats v = load_gradient(p, dy, n) * factor;
+                floats v = gradient_at(dy, n, p->outputs) * factor;
                 ints q = integers(v);
                 ints rest = integers((v - from_integers(q)) * LOST);
                 ints both = narrow(q, rest);
