@@ -48,19 +48,19 @@ LEVEL_KERNEL(adamw);
 /* Entries of a level's table: a kernel alone, one that does not take everything, one that needs scratch. */
 #define KERNEL(name)                                                                                        \
         {                                                                                                   \
-                { LEVEL(name), NULL }, NULL                                                                 \
+                { LEVEL(name), NULL, NULL }, NULL                                                           \
         }
 #define KERNEL_IF(name)                                                                                     \
         {                                                                                                   \
-                { LEVEL(name), NULL }, LEVEL(name##_supports)                                               \
+                { LEVEL(name), NULL, NULL }, LEVEL(name##_supports)                                         \
         }
 #define SCRATCH(name)                                                                                       \
         {                                                                                                   \
-                { LEVEL(name), LEVEL(name##_scratch) }, NULL                                                \
+                { LEVEL(name), LEVEL(name##_scratch), NULL }, NULL                                          \
         }
 #define SCRATCH_IF(name)                                                                                    \
         {                                                                                                   \
-                { LEVEL(name), LEVEL(name##_scratch) }, LEVEL(name##_supports)                              \
+                { LEVEL(name), LEVEL(name##_scratch), NULL }, LEVEL(name##_supports)                        \
         }
 
 #endif
