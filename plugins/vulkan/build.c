@@ -120,7 +120,8 @@ static void barrier(struct vk_build *self)
                 .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                 .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT |
                                  (self->filled ? VK_ACCESS_TRANSFER_WRITE_BIT : 0),
-                .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
+                .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
+                                 VK_ACCESS_UNIFORM_READ_BIT,
         };
 
         vkCmdPipelineBarrier(self->commands,
@@ -201,8 +202,8 @@ static uint32_t places_of(const struct vk_dispatch *dispatch, struct vk_touched 
 
 static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struct vk_push *push)
 {
-        VkDescriptorBufferInfo infos[VK_BINDINGS];
-        VkWriteDescriptorSet writes[VK_BINDINGS];
+        VkDescriptorBufferInfo infos[VK_BINDINGS + VK_UNIFORMS];
+        VkWriteDescriptorSet writes[VK_BINDINGS + VK_UNIFORMS];
         const VkDescriptorSetLayout layout = vk_pipelines_set_layout(self->device->pipelines);
         const VkDescriptorSetAllocateInfo allocate = {
                 .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
@@ -210,6 +211,7 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
                 .descriptorSetCount = 1,
                 .pSetLayouts = &layout,
         };
+        uint32_t count = VK_BINDINGS;
         VkDescriptorSet set;
         int r = vk_errno(self->device, vkAllocateDescriptorSets(self->device->device, &allocate, &set),
                         "making a descriptor set");
@@ -226,7 +228,8 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
                         .dstSet = set,
                         .dstBinding = i,
                         .descriptorCount = 1,
-                        .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                        .descriptorType = i > 0 ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
+                                                : VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER,
                         .pBufferInfo = &infos[i],
                 };
                 if (i > 0)
@@ -250,7 +253,24 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
                                 return out_of_range(self, infos[i].range);
                 }
         }
-        vkUpdateDescriptorSets(self->device->device, VK_BINDINGS, writes, 0, NULL);
+        for (uint32_t i = 0; i < VK_UNIFORMS; i++) {
+                const struct qvf_value *value = dispatch->uniform[i];
+
+                if (!value)
+                        continue;
+                infos[count] = (VkDescriptorBufferInfo){ value->buffer->buffer, value->offset,
+                        (value_bytes(value) + 15) / 16 * 16 };
+                writes[count] = (VkWriteDescriptorSet){
+                        .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                        .dstSet = set,
+                        .dstBinding = VK_BINDINGS + i,
+                        .descriptorCount = 1,
+                        .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER,
+                        .pBufferInfo = &infos[count],
+                };
+                count++;
+        }
+        vkUpdateDescriptorSets(self->device->device, count, writes, 0, NULL);
         vkCmdBindDescriptorSets(self->commands, VK_PIPELINE_BIND_POINT_COMPUTE,
                         vk_pipelines_layout(self->device->pipelines), 0, 1, &set, 0, NULL);
         return 0;

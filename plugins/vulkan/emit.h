@@ -2,8 +2,8 @@
 /* How an operation becomes dispatches. plugins/vulkan/ops/<operation>.c has one function for each operation, which
  * chooses shaders by the device's features and the operands' shapes, and calls vk_emit() for each dispatch.
  *
- * A dispatch binds up to VK_BINDINGS storage buffers: binding 0 is struct qvf_args of the run, binding 1 + k is
- * bind[k]. The places are bound aligned down to what the device asks for; the rest is given to the shader as
+ * A dispatch binds up to VK_BINDINGS buffers: binding 0 is struct qvf_args of the run (uniform), binding 1 + k is the
+ * storage buffer bind[k]. The places are bound aligned down to what the device asks for; the rest is given to the shader as
  * push.rest[k], in 32-bit words (so it needs adding only where a value may stand in a model file: the weights; all
  * values of arenas are aligned to 256 bytes). No binding may be larger than limits.range: an emitter cuts what is larger
  * into dispatches by rows, by cells of a cache, or by numbers of what is flat; each piece begins at a multiple of
@@ -18,6 +18,7 @@
 #include "plugins/vulkan/tuning.h"
 
 #define VK_BINDINGS 12u
+#define VK_UNIFORMS 4u
 #define VK_CONSTANTS 9u
 
 struct vk_features {         /* what shaders may use: probed, cut by QVF_VK_LIMITS */
@@ -34,6 +35,7 @@ struct vk_features {         /* what shaders may use: probed, cut by QVF_VK_LIMI
 
 struct vk_limits {
         uint64_t range;       /* bytes of one binding */
+        uint32_t uniform;     /* likewise, of a uniform buffer */
         uint32_t shared;      /* bytes of shared memory in a workgroup */
         uint32_t invocations; /* in a workgroup */
         uint32_t groups[3];
@@ -68,6 +70,8 @@ struct vk_dispatch {
         uint32_t n_constants;
         struct vk_binding bind[VK_BINDINGS - 1];
         uint32_t n_bind;
+        const struct qvf_value *uniform
+                        [VK_UNIFORMS]; /* bound from VK_BINDINGS on; they begin where any device can bind them */
         struct vk_push push;
         uint32_t groups[3];              /* 0 counts as 1 */
         const struct qvf_value *cleared; /* filled with `filling` first; NULL: nothing */

@@ -6,13 +6,6 @@
 
 static int make_set(struct qvf_device *device, VkDescriptorPool *ret_pool, VkDescriptorSet *ret_set)
 {
-        const VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, VK_BINDINGS };
-        const VkDescriptorPoolCreateInfo pool = {
-                .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                .maxSets = 1,
-                .poolSizeCount = 1,
-                .pPoolSizes = &size,
-        };
         const VkDescriptorSetLayout layout = vk_pipelines_set_layout(device->pipelines);
         VkDescriptorSetAllocateInfo allocate = {
                 .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
@@ -21,14 +14,18 @@ static int make_set(struct qvf_device *device, VkDescriptorPool *ret_pool, VkDes
         };
         const VkDescriptorBufferInfo place = { vk_staging_buffer(device->staging)->buffer, 0, 256 };
         VkDescriptorBufferInfo places[VK_BINDINGS];
-        VkWriteDescriptorSet write = {
-                .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                .descriptorCount = VK_BINDINGS,
-                .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                .pBufferInfo = places,
+        VkWriteDescriptorSet writes[] = {
+                { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                .descriptorCount = 1,
+                                .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER,
+                                .pBufferInfo = places },
+                { .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                                .dstBinding = 1,
+                                .descriptorCount = VK_BINDINGS - 1,
+                                .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                .pBufferInfo = places },
         };
-        int r = vk_errno(device, vkCreateDescriptorPool(device->device, &pool, NULL, ret_pool),
-                        "making a descriptor pool");
+        int r = vk_descriptor_pool_new(device, 1, ret_pool);
 
         if (r < 0)
                 return r;
@@ -39,8 +36,8 @@ static int make_set(struct qvf_device *device, VkDescriptorPool *ret_pool, VkDes
                 return r;
         for (unsigned i = 0; i < VK_BINDINGS; i++)
                 places[i] = place;
-        write.dstSet = *ret_set;
-        vkUpdateDescriptorSets(device->device, 1, &write, 0, NULL);
+        writes[0].dstSet = writes[1].dstSet = *ret_set;
+        vkUpdateDescriptorSets(device->device, 2, writes, 0, NULL);
         return 0;
 }
 

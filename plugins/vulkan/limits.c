@@ -34,6 +34,7 @@ void vk_limits_read(VkPhysicalDevice physical, struct vk_limits *ret_limits)
         vkGetPhysicalDeviceProperties2(physical, &properties);
         *ret_limits = (struct vk_limits){
                 .range = qvf_min_u64(limits->maxStorageBufferRange, most.maxMemoryAllocationSize),
+                .uniform = limits->maxUniformBufferRange,
                 .shared = limits->maxComputeSharedMemorySize,
                 .invocations = (uint32_t)qvf_min_u64(
                                 limits->maxComputeWorkGroupInvocations, limits->maxComputeWorkGroupSize[0]),

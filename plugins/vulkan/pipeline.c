@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/checked.h"
 #include "common/cleanup.h"
 #include "plugins/vulkan/vulkan.h"
 
@@ -27,10 +28,10 @@ struct vk_pipelines {
 
 static int make_layouts(struct vk_pipelines *self)
 {
-        VkDescriptorSetLayoutBinding bindings[VK_BINDINGS];
+        VkDescriptorSetLayoutBinding bindings[VK_BINDINGS + VK_UNIFORMS];
         const VkDescriptorSetLayoutCreateInfo sets = {
                 .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
-                .bindingCount = VK_BINDINGS,
+                .bindingCount = VK_BINDINGS + VK_UNIFORMS,
                 .pBindings = bindings,
         };
         const VkPushConstantRange push = { VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(struct vk_push) };
@@ -44,10 +45,11 @@ static int make_layouts(struct vk_pipelines *self)
         struct qvf_device *device = self->device;
         int r;
 
-        for (uint32_t i = 0; i < VK_BINDINGS; i++)
+        for (uint32_t i = 0; i < VK_BINDINGS + VK_UNIFORMS; i++)
                 bindings[i] = (VkDescriptorSetLayoutBinding){
                         .binding = i,
-                        .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                        .descriptorType = i > 0 && i < VK_BINDINGS ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
+                                                                   : VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER,
                         .descriptorCount = 1,
                         .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
                 };
@@ -57,6 +59,23 @@ static int make_layouts(struct vk_pipelines *self)
                   : vk_errno(device, vkCreatePipelineLayout(device->device, &layout, NULL, &self->layout),
                                     "making a layout");
         return r < 0 ? r : vk_pipeline_cache_load(device, &self->cache);
+}
+
+int vk_descriptor_pool_new(struct qvf_device *device, uint32_t sets, VkDescriptorPool *ret_pool)
+{
+        const VkDescriptorPoolSize sizes[] = {
+                { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, sets * (VK_BINDINGS - 1) },
+                { VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER, (1 + VK_UNIFORMS) * sets },
+        };
+        const VkDescriptorPoolCreateInfo pool = {
+                .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                .maxSets = sets,
+                .poolSizeCount = QVF_ARRAY_LENGTH(sizes),
+                .pPoolSizes = sizes,
+        };
+
+        return vk_errno(device, vkCreateDescriptorPool(device->device, &pool, NULL, ret_pool),
+                        "making a descriptor pool");
 }
 
 int vk_pipelines_new(struct qvf_device *device, struct vk_pipelines **ret_pipelines)

@@ -21,6 +21,8 @@ int vk_pipelines_new(struct qvf_device *device, struct vk_pipelines **ret_pipeli
 void vk_pipelines_free(struct vk_pipelines *pipelines);
 VkPipelineLayout vk_pipelines_layout(const struct vk_pipelines *pipelines);
 VkDescriptorSetLayout vk_pipelines_set_layout(const struct vk_pipelines *pipelines);
+/* For so many sets of that layout. */
+int vk_descriptor_pool_new(struct qvf_device *device, uint32_t sets, VkDescriptorPool *ret_pool);
 int vk_pipeline_get(struct vk_pipelines *pipelines, enum vk_shader shader, const uint32_t *constants,
                 uint32_t n_constants, VkPipeline *ret_pipeline);
 

@@ -188,13 +188,6 @@ static int make_commands(struct qvf_program *program, uint32_t n_chunks)
 static int make_sets(struct qvf_program *program, uint32_t n_dispatches)
 {
         struct qvf_device *device = program->device;
-        const VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, n_dispatches * VK_BINDINGS };
-        const VkDescriptorPoolCreateInfo pool = {
-                .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                .maxSets = n_dispatches,
-                .poolSizeCount = 1,
-                .pPoolSizes = &size,
-        };
         const VkFenceCreateInfo fence = { .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
         int r = 0;
 
@@ -203,8 +196,7 @@ static int make_sets(struct qvf_program *program, uint32_t n_dispatches)
                                 "making a fence");
         if (r < 0 || n_dispatches == 0)
                 return r;
-        return vk_errno(device, vkCreateDescriptorPool(device->device, &pool, NULL, &program->sets),
-                        "making a descriptor pool");
+        return vk_descriptor_pool_new(device, n_dispatches, &program->sets);
 }
 
 static int make(struct qvf_program *program, const struct qvf_program_desc *desc)

@@ -8,7 +8,9 @@
 #include "common/checked.h"
 #include "plugins/vulkan/ops/fuse.h"
 
-#define THREADS_MOST 512u
+#define THREADS 384u /* with more of them each has too few registers, with fewer each has too many rows */
+#define THREADS_MOST 512u          /* for rows so long that each would have too much of them */
+#define PIECES_MOST 7u             /* of a row, in registers */
 #define EXCHANGE_MOST (1ull << 24) /* words */
 
 struct made { /* by a step, for those behind it */
@@ -26,12 +28,28 @@ struct vk_walk {
         struct vk_walk_step *steps;
         struct made *made;
         uint32_t n_steps, n_made, room;
+        uint32_t n_inputs;   /* steps before those of rows that have outputs */
         uint32_t first_step; /* of the program's table: where this walk's begin */
         uint64_t first_word, words;
-        uint32_t last_op;
+        uint32_t last_op, threads; /* of a workgroup */
         uint64_t cost;
         uint32_t widest; /* row */
 };
+
+static uint32_t threads_for(const struct qvf_program_desc *desc, uint32_t most)
+{
+        uint32_t widest = 0, threads = THREADS;
+
+        for (uint32_t i = 0; i < desc->n_ops; i++)
+                if (desc->ops[i].kind == QVF_OP_QUANTIZE)
+                        widest = (uint32_t)qvf_max_u64(
+                                        widest, desc->values[desc->ops[i].operand[2]].columns);
+        if (vk_div_up(widest / 4, threads) > PIECES_MOST)
+                threads = THREADS_MOST;
+        for (uint32_t fewer = 256; threads > most && fewer > 0; fewer /= 2)
+                threads = fewer;
+        return threads;
+}
 
 int vk_walk_new(struct vk_build *build, const struct qvf_program_desc *desc)
 {
@@ -44,6 +62,7 @@ int vk_walk_new(struct vk_build *build, const struct qvf_program_desc *desc)
                 return -ENOMEM;
         walk->desc = desc;
         walk->last_use = build->last_use;
+        walk->threads = threads_for(desc, build->device->limits.invocations);
         walk->room = desc->n_ops; /* an operation makes no more than one step, and one value each */
         walk->steps = calloc(walk->room ? walk->room : 1, sizeof(*walk->steps));
         walk->made = calloc(walk->room ? walk->room : 1, sizeof(*walk->made));
@@ -85,6 +104,8 @@ bool vk_walk_agrees(const struct vk_walk *walk, const struct vk_walk_frame *f)
 
         if (walk->n_steps == 0)
                 return true;
+        if (w->of_outputs && !f->of_outputs)
+                return false;
         if (f->head_size && w->head_size &&
                         (f->head_size != w->head_size || f->interleaved != w->interleaved ||
                                         f->window != w->window || memcmp(&f->turn, &w->turn, 12) != 0))
@@ -102,6 +123,7 @@ static void take_up(struct vk_walk_frame *w, const struct vk_walk_frame *f, bool
         if (first || f->head_size)
                 *w = *f;
         w->layout = layout;
+        w->of_outputs = f->of_outputs;
 }
 
 uint32_t vk_walk_words(struct vk_build *build, uint64_t words)
@@ -120,8 +142,8 @@ struct vk_walk_step *vk_walk_add(struct vk_build *build, const struct vk_walk_fr
         struct vk_walk *walk = build->walk;
         struct vk_walk_step *step;
 
-        if (walk->n_steps >= walk->room || walk->n_made + count > walk->room ||
-                        walk->first_word + walk->words > EXCHANGE_MOST)
+        if (walk->n_steps >= walk->room || walk->n_steps >= VK_WALK_STEPS_MOST ||
+                        walk->n_made + count > walk->room || walk->first_word + walk->words > EXCHANGE_MOST)
                 return NULL;
         take_up(&walk->frame, frame, walk->n_steps == 0);
         step = &walk->steps[walk->n_steps];
@@ -135,6 +157,7 @@ struct vk_walk_step *vk_walk_add(struct vk_build *build, const struct vk_walk_fr
                         .part = i };
         }
         walk->n_steps++;
+        walk->n_inputs += !frame->of_outputs;
         walk->last_op = last;
         walk->widest = columns > walk->widest ? columns : walk->widest;
         walk->cost += cost;
@@ -161,11 +184,7 @@ uint32_t vk_walk_groups(const struct vk_build *build)
 
 uint32_t vk_walk_threads(const struct vk_build *build)
 {
-        uint32_t most = build->device->limits.invocations, threads = THREADS_MOST;
-
-        while (threads > most)
-                threads /= 2;
-        return threads;
+        return build->walk->threads;
 }
 
 uint64_t vk_walk_address(const struct vk_build *build, const struct qvf_value *value)
@@ -202,7 +221,7 @@ static void emit(struct vk_build *build, struct vk_walk *walk, const struct vk_w
 {
         const struct qvf_value steps = { .buffer = buffers->steps,
                 .offset = (uint64_t)walk->first_step * sizeof(struct vk_walk_step),
-                .rows = walk->n_steps,
+                .rows = VK_WALK_STEPS_MOST,
                 .columns = sizeof(struct vk_walk_step),
                 .dtype = QVF_U8 };
         const struct qvf_value exchange = { .buffer = buffers->exchange,
@@ -218,13 +237,14 @@ static void emit(struct vk_build *build, struct vk_walk *walk, const struct vk_w
                 .buffer = buffers->status, .rows = 1, .columns = 4, .dtype = QVF_U8
         };
         const struct vk_walk_frame *f = &walk->frame;
-        const struct qvf_value *bound[] = { &steps, &exchange, &status, f->position, f->sequence, f->place,
-                f->table, f->frequency };
-        uint32_t threads = vk_walk_threads(build);
+        const struct qvf_value *bound[] = { NULL, &exchange, &status, NULL, NULL, NULL, f->table,
+                f->frequency };
+        uint32_t threads = walk->threads;
         struct vk_dispatch d = {
                 .shader = build->device->features.dot_product ? VK_SHADER_WALK_DOT : VK_SHADER_WALK,
                 .n_bind = QVF_ARRAY_LENGTH(bound),
-                .n_constants = 5,
+                .uniform = { &steps, f->position, f->sequence, f->place },
+                .n_constants = 6,
                 .groups = { build->device->walk_groups },
                 .cost = walk->cost,
                 .cleared = &cleared,
@@ -232,7 +252,7 @@ static void emit(struct vk_build *build, struct vk_walk *walk, const struct vk_w
                 .alone = true,
         };
         const uint32_t constants[] = { threads, f->layout, vk_div_up(walk->widest / 4, threads),
-                f->head_size ? f->head_size : 8, f->head_size != 0 };
+                f->head_size ? f->head_size : 8, f->head_size != 0, build->device->features.subgroup_size };
 
         memcpy(d.constant, constants, sizeof(constants));
         for (uint32_t i = 0; i < d.n_bind; i++)
@@ -245,6 +265,7 @@ static void emit(struct vk_build *build, struct vk_walk *walk, const struct vk_w
         }
         d.push.n[4] = f->interleaved;
         d.push.n[5] = f->window;
+        d.push.n[6] = walk->n_inputs;
         d.push.f[0] = f->turn;
         d.push.f[1] = f->magnitude;
         d.push.f[2] = f->score;
@@ -271,14 +292,20 @@ void vk_walk_end(struct vk_build *build)
                 build->failure = r;
         walk->first_step += walk->n_steps;
         walk->first_word += walk->words;
-        walk->n_steps = walk->n_made = walk->widest = 0;
+        walk->n_steps = walk->n_inputs = walk->n_made = walk->widest = 0;
         walk->words = walk->cost = 0;
         emit(build, &gathered, build->program ? &build->program->walk : &none);
 }
 
+/* What is bound is always as much as the shader declares. */
+static uint64_t steps_bytes(const struct vk_walk_needs *needs)
+{
+        return (needs->steps + VK_WALK_STEPS_MOST) * (uint64_t)sizeof(struct vk_walk_step);
+}
+
 uint64_t vk_walk_bytes(const struct vk_walk_needs *needs)
 {
-        return needs->steps * (uint64_t)sizeof(struct vk_walk_step) + needs->words * 4;
+        return needs->steps == 0 ? 0 : steps_bytes(needs) + needs->words * 4;
 }
 
 int vk_walk_prepare(struct qvf_program *program, const struct vk_walk_needs *needs)
@@ -289,8 +316,7 @@ int vk_walk_prepare(struct qvf_program *program, const struct vk_walk_needs *nee
 
         if (needs->steps == 0)
                 return 0;
-        r = vk_buffer_new(
-                        device, needs->steps * sizeof(struct vk_walk_step), QVF_BUFFER_DEVICE, &walk->steps);
+        r = vk_buffer_new(device, steps_bytes(needs), QVF_BUFFER_DEVICE, &walk->steps);
         r = r < 0 ? r : vk_buffer_new(device, needs->words * 4, QVF_BUFFER_DEVICE, &walk->exchange);
         r = r < 0 ? r : vk_buffer_new(device, 256, QVF_BUFFER_RESULTS, &walk->status);
         return r;

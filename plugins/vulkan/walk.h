@@ -13,13 +13,9 @@
 #include "plugins/vulkan/build.h"
 
 enum { VK_STEP_PRODUCTS, VK_STEP_ATTENTION }; /* as in walk.glsl */
-enum {
-        VK_STEP_SILU = 2,
-        VK_STEP_NORMALISES = 4,
-        VK_STEP_ADDS = 8,
-        VK_STEP_OUTPUT_ROWS = 16,
-        VK_STEP_PAIRED = 32
-};
+enum { VK_STEP_SILU = 2, VK_STEP_NORMALISES = 4, VK_STEP_ADDS = 8, VK_STEP_PAIRED = 16 };
+
+#define VK_WALK_STEPS_MOST 256u /* of one walk: 64 KiB, which a uniform buffer may have nearly everywhere */
 
 struct vk_walk_step { /* 64 words; as in walk.glsl */
         uint32_t kind, columns, rows[3], flags, lanes, blocks;
@@ -29,12 +25,15 @@ struct vk_walk_step { /* 64 words; as in walk.glsl */
         uint64_t row_at, addend_at, norm_at, matrix_at[3], result_at[3]; /* 0: nothing */
         uint64_t index_at, keys_at, values_at, paired_at;
         uint32_t groups[3]; /* workgroups of each part */
-        uint32_t rest[11];
+        uint32_t shift, of_row, turns, loads[3];
+        float inverse;
+        uint32_t rest[4];
 };
 
 /* What is the same in all steps of a walk. */
 struct vk_walk_frame {
         uint32_t layout, head_size; /* 0: not known yet */
+        bool of_outputs;            /* of rows that have outputs, as are all steps behind */
         const struct qvf_value *position, *sequence, *place, *table, *frequency;
         uint32_t interleaved, window;
         float turn, magnitude, score;

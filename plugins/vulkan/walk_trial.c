@@ -81,7 +81,8 @@ static int bind(const struct trial *trial)
                         .dstSet = set,
                         .dstBinding = i,
                         .descriptorCount = 1,
-                        .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                        .descriptorType = i > 0 ? VK_DESCRIPTOR_TYPE_STORAGE_BUFFER
+                                                : VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER,
                         .pBufferInfo = &infos[i],
                 };
         }
@@ -131,13 +132,6 @@ static int record(const struct trial *trial)
 static int prepare(struct trial *trial)
 {
         struct qvf_device *device = trial->device;
-        const VkDescriptorPoolSize size = { VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, VK_BINDINGS };
-        const VkDescriptorPoolCreateInfo pool = {
-                .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-                .maxSets = 1,
-                .poolSizeCount = 1,
-                .pPoolSizes = &size,
-        };
         const VkCommandBufferAllocateInfo allocate = {
                 .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                 .commandPool = device->commands,
@@ -149,9 +143,7 @@ static int prepare(struct trial *trial)
                         device, (uint64_t)STEPS * trial->groups * 16, QVF_BUFFER_DEVICE, &trial->exchange);
 
         r = r < 0 ? r : vk_buffer_new(device, 256, QVF_BUFFER_DEVICE, &trial->status);
-        r = r < 0 ? r
-                  : vk_errno(device, vkCreateDescriptorPool(device->device, &pool, NULL, &trial->pool),
-                                    "making a descriptor pool");
+        r = r < 0 ? r : vk_descriptor_pool_new(device, 1, &trial->pool);
         r = r < 0 ? r
                   : vk_errno(device, vkAllocateCommandBuffers(device->device, &allocate, &trial->commands),
                                     "making a command buffer");
@@ -236,7 +228,9 @@ int vk_walk_try(struct qvf_device *device)
 
         /* Where fma() rounds twice, other shaders do not compute what walk.comp does. */
         if (!device->buffer_address || !device->features.subgroup || (!device->features.fused && !wanted) ||
-                        device->limits.shared < SHARED_LEAST || device->limits.invocations < THREADS)
+                        device->limits.shared < SHARED_LEAST ||
+                        device->limits.uniform < VK_WALK_STEPS_MOST * sizeof(struct vk_walk_step) ||
+                        device->limits.invocations < THREADS)
                 return 0;
         trial.groups = wanted ? (uint32_t)strtoul(wanted, NULL, 10) : find_cores(device->physical);
         if (trial.groups == 0 || trial.groups > 1024)

@@ -14,6 +14,8 @@
 #define BLOCKS_MOST 256u /* of a sequence: with more the spans are better shared out otherwise */
 #define PIECES_MOST 7u   /* of a row, by 512 invocations */
 
+#define UNIFORM_ALIGNMENT 256u /* the most that a device may ask for */
+
 /* Where a step finds its input: in the exchange, or at an address. */
 static void find_input(const struct vk_build *build, const struct vk_operand *operand, uint32_t *ret_word,
                 uint64_t *ret_address)
@@ -22,25 +24,30 @@ static void find_input(const struct vk_build *build, const struct vk_operand *op
                 *ret_address = vk_walk_address(build, operand->value);
 }
 
-/* Lanes of a row of weights: as few turns as can be. */
-static uint32_t lanes_for(const struct vk_call *call, uint32_t fours, uint32_t each, uint32_t threads)
+/* How many lanes share a row of weights (or it and its pair): with as few turns as can be. */
+static void choose_lanes(const struct vk_call *call, struct vk_walk_step *step, bool paired, uint32_t each,
+                uint32_t threads)
 {
-        uint32_t best = 4, fewest = UINT32_MAX;
+        uint32_t fewest = UINT32_MAX;
 
-        for (uint32_t lanes = 4; lanes <= call->features->subgroup_size && lanes <= 32; lanes *= 2) {
-                uint32_t turns = vk_div_up(fours, lanes) * vk_div_up(each, threads / lanes);
+        for (uint32_t lanes = 4, shift = 2; lanes <= call->features->subgroup_size && lanes <= 32;
+                        lanes *= 2, shift++) {
+                uint32_t turns = vk_div_up(step->of_row, paired ? lanes / 2 : lanes);
 
-                if (turns <= fewest) {
-                        fewest = turns;
-                        best = lanes;
-                }
+                if (turns * vk_div_up(each, threads / lanes) > fewest)
+                        continue;
+                fewest = turns * vk_div_up(each, threads / lanes);
+                step->lanes = lanes;
+                step->shift = shift;
+                step->turns = turns;
         }
-        return best;
+        for (uint32_t i = 0; i < VK_CHAIN_PARTS; i++)
+                step->loads[i] = step->turns * vk_div_up(step->each[i], threads / step->lanes);
 }
 
 /* Each part gets its share of the workgroups. */
 static void share_out(const struct vk_build *build, const struct vk_call *call, struct vk_walk_step *step,
-                uint32_t fours)
+                bool paired)
 {
         uint32_t left = vk_walk_groups(build), rows = step->rows[0] + step->rows[1] + step->rows[2],
                  most = 0;
@@ -55,7 +62,7 @@ static void share_out(const struct vk_build *build, const struct vk_call *call, 
                 left = left > groups ? left - groups : 1;
                 rows -= step->rows[i];
         }
-        step->lanes = lanes_for(call, fours, most, vk_walk_threads(build));
+        choose_lanes(call, step, paired, most, vk_walk_threads(build));
 }
 
 /* gate: the activation of the first part's rows by the second's, or NULL. */
@@ -78,7 +85,9 @@ static void fill_products(struct vk_build *build, const struct vk_chain *chain, 
                 step->rows[i] = w->rows;
                 step->matrix_at[i] = vk_walk_address(build, w->value);
         }
-        share_out(build, call, step, vk_packed_row_words(weight->dtype, weight->columns) / 4);
+        step->of_row = vk_packed_row_words(weight->dtype, weight->columns) / 4;
+        step->inverse = 1 / (float)step->columns;
+        share_out(build, call, step, gate != NULL);
         if (gate)
                 step->flags |= VK_STEP_PAIRED | (gate->op->i[0] == 0 ? VK_STEP_SILU : 0);
         if (chain->norm) {
@@ -91,14 +100,13 @@ static void fill_products(struct vk_build *build, const struct vk_chain *chain, 
                 step->kept = chain->add->op->f[0];
                 step->added = chain->add->op->f[1];
         }
-        if (call->op->rows == QVF_ROWS_OUTPUT)
-                step->flags |= VK_STEP_OUTPUT_ROWS;
 }
 
 static struct vk_walk_frame frame_of(const struct vk_chain *chain)
 {
         return (struct vk_walk_frame){ .layout = vk_ternary_layout(chain->product[0]->operand[3].value) ==
-                                                 VK_TERNARY_P1 };
+                                                 VK_TERNARY_P1,
+                .of_outputs = chain->quantize->op->rows == QVF_ROWS_OUTPUT };
 }
 
 /* gate: follows the chain's products; index: chooses the row and the addend; or NULL. */
@@ -139,6 +147,7 @@ static bool add_chain(struct vk_build *build, const struct vk_chain *chain, cons
 static bool is_aligned(const struct vk_chain *chain)
 {
         return !chain->gate && chain->input->value->offset % 16 == 0 &&
+               (!chain->norm || chain->norm->operand[2].value->offset % 16 == 0) &&
                vk_div_up(chain->quantize->operand[2].columns / 4, 512) <= PIECES_MOST;
 }
 
@@ -192,6 +201,12 @@ static uint32_t gathered_step(struct vk_build *build, const struct vk_call *call
         return add_chain(build, &chain, NULL, y) ? chain.count + 2 : 0;
 }
 
+/* These are bound as uniform buffers. */
+static bool is_uniform(const struct vk_operand *operand)
+{
+        return operand->value->offset % UNIFORM_ALIGNMENT == 0;
+}
+
 static bool is_attention(const struct vk_call *c)
 {
         const struct vk_operand *o = c[4].operand;
@@ -203,6 +218,7 @@ static bool is_attention(const struct vk_call *c)
                vk_is_value(&o[3], &c[3].operand[0]) && vk_is_value(&o[5], &c[2].operand[4]) &&
                o[2].dtype == QVF_F16 && o[2].columns % 8 == 0 && o[2].value->offset % 16 == 0 &&
                o[3].value->offset % 16 == 0 && o[5].columns <= BLOCKS_MOST && o[1].last &&
+               is_uniform(&c[0].operand[2]) && is_uniform(&c[2].operand[3]) && is_uniform(&o[4]) &&
                c[2].operand[1].last && c[3].operand[1].last && c[0].op->rows == c[4].op->rows;
 }
 
@@ -222,6 +238,7 @@ static uint32_t attention_step(struct vk_build *build, const struct vk_call *c, 
         size = (uint32_t)attention->op->i[0];
         heads = o[1].columns / size;
         frame = (struct vk_walk_frame){ .head_size = size,
+                .of_outputs = attention->op->rows == QVF_ROWS_OUTPUT,
                 .position = c[0].operand[2].value,
                 .sequence = c[2].operand[3].value,
                 .place = o[4].value,
@@ -247,8 +264,6 @@ static uint32_t attention_step(struct vk_build *build, const struct vk_call *c, 
         step->values_at = vk_walk_address(build, o[3].value);
         step->spans = vk_walk_words(
                         build, (uint64_t)vk_div_up(o[5].columns, SPAN / QVF_KV_BLOCK) * heads * (size + 2));
-        if (attention->op->rows == QVF_ROWS_OUTPUT)
-                step->flags |= VK_STEP_OUTPUT_ROWS;
         return 5;
 }
 

@@ -4,7 +4,7 @@
  * at once, by as many times 32 invocations.
  * The includer says where things are: BLOCKS, SIZE, KEY_TYPE, VALUE_TYPE (constants), CACHE_COLUMNS, KEYS4(i) (uvec4),
  * KEY_NUMBER(i), VALUES1(i) (uint), VALUE_NUMBER(i), FIRST_CELL(sequence, block), SCORE_FACTOR, and in AWAIT_QUERY what is to be done before
- * the query is looked at. With OWN_CELL the row's
+ * the query is looked at, and in BLOCK_IS_SUBGROUP, if at all, whether a subgroup has just a block. With OWN_CELL the row's
  * own key and value need not have come to the caches yet (F16): they are in own_key and own_value, as stored. */
 #ifndef ATTENTION_ROW_GLSL
 #define ATTENTION_ROW_GLSL
@@ -174,6 +174,48 @@ vec2 attention_two_sums(uint block, uint ahead[32])
         return sum;
 }
 
+/* The largest of each block, one barrier before it is needed. */
+void attention_tell_top(uint t, float score)
+{
+#ifdef BLOCK_IS_SUBGROUP
+        if (BLOCK_IS_SUBGROUP) {
+                float most = subgroupMax(score);
+
+                if (t % 32u == 0u)
+                        attention_tops[t / 32u] = most;
+                return;
+        }
+#endif
+        attention_weights[t / 4u][t % 4u] = score;
+        barrier();
+        if (t % 32u == 0u)
+                attention_tops[t / 32u] = attention_largest(t / 32u);
+}
+
+/* The weights of each block, for its own invocations, and their sum, for all behind the next barrier. */
+void attention_tell_weight(uint t, float weight)
+{
+        attention_weights[t / 4u][t % 4u] = weight;
+#ifdef BLOCK_IS_SUBGROUP
+        if (BLOCK_IS_SUBGROUP) {
+                precise float sum = weight;
+
+                sum = sum + subgroupShuffleXor(sum, 16u);
+                sum = sum + subgroupShuffleXor(sum, 8u);
+                sum = sum + subgroupShuffleXor(sum, 4u);
+                sum = sum + subgroupShuffleXor(sum, 2u);
+                sum = sum + subgroupShuffleXor(sum, 1u);
+                if (t % 32u == 0u)
+                        attention_folds[t / 32u] = sum;
+                subgroupBarrier();
+                return;
+        }
+#endif
+        barrier();
+        if (t % 32u == 0u)
+                attention_folds[t / 32u] = attention_fold(t / 32u);
+}
+
 /* BLOCKS blocks from `first` on, up to `end`: taken up into what the span's earlier blocks gave. `range`: the positions
  * that the row looks at; `own`: the one whose cell is the row's own, or -1. */
 void attention_blocks(inout attention_state now, uint first, uint end, ivec2 range, int sequence, uint column, int own)
@@ -194,10 +236,7 @@ void attention_blocks(inout attention_state now, uint first, uint end, ivec2 ran
         AWAIT_QUERY;
         if (sees)
                 score = PACKED_KEYS ? attention_score_packed(key_at, key, position == own) : attention_score(key_at);
-        attention_weights[t / 4u][t % 4u] = score;
-        barrier();
-        if (lane == 0u)
-                attention_tops[mine] = attention_largest(mine);
+        attention_tell_top(t, score);
         barrier();
         for (uint b = 0; b < count; b++) {
                 now.top = max(now.top, attention_tops[b]);
@@ -206,12 +245,9 @@ void attention_blocks(inout attention_state now, uint first, uint end, ivec2 ran
         }
         before = top;
         top = max(top, attention_tops[mine]);
-        attention_weights[t / 4u][t % 4u] = score == SCORE_NONE ? 0.0 : qvf_exp(score - top);
+        attention_tell_weight(t, score == SCORE_NONE ? 0.0 : qvf_exp(score - top));
         if (lane == 0u)
                 attention_shrinks[mine] = before == SCORE_NONE ? 0.0 : qvf_exp(before - top);
-        barrier();
-        if (lane == 0u)
-                attention_folds[mine] = attention_fold(mine);
         if (cell == CELL_NONE) {
                 for (uint d = lane; d < SIZE; d += 32u)
                         attention_sums[mine * SIZE + d] = 0.0;

@@ -35,7 +35,7 @@ layout(set = 0, binding = 10, std430) buffer addend { float x[]; };
 /* All loads come first. */
 float load_row()
 {
-        row_work work = row_work(push.n[0], gates != 0, push.n[7] == 0, normalises != 0, uintBitsToFloat(push.n[4]));
+        row_work work = row_work(push.n[0], 1.0 / float(push.n[0]), gates != 0, push.n[7] == 0, normalises != 0, uintBitsToFloat(push.n[4]));
         vec4 v[PIECES], u[PIECES], w[PIECES];
 
         for (uint k = 0; k < PIECES; k++) {

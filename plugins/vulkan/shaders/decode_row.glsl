@@ -9,19 +9,20 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "norm.glsl"
 
-#define COLUMNS_MOST 13824u
-/* Lanes side by side work on fours of weights side by side, each of which meets CODES words of codes: these stand
+/* Lanes side by side work on fours of weights side by side, each of which meets CODES words of codes: fours of these stand
  * transposed, so that lanes read neighbours. */
 #define CODES (P1 != 0 ? 20u : 16u)
-shared uint q[COLUMNS_MOST / 4u + 64u];
-uint pitch; /* odd: writing is spread over the banks too */
-shared vec2 row_sums[128]; /* of subgroups, pairs */
-shared uint row_largest;    /* bits of a float that is not negative */
-shared int row_codes;
+#define PITCH (P1 != 0 ? 173u : 217u) /* of the longest row, and odd: writing is spread over the banks too */
+shared uvec4 q[4u * 217u];
+/* What the subgroups found. Each is read between two barriers before the one that it is written behind again. */
+shared vec2 row_sums[128];   /* pairs */
+shared uint row_maxima[128]; /* bits of floats that are not negative */
+shared int row_codes[128];
 int codes_sum; /* of the whole row: weights are codes less 1 */
 
 struct row_work { /* what is to be done with a row of `columns` numbers */
         uint columns;
+        float inverse; /* 1 / columns */
         bool gates, silu, normalises;
         float epsilon;
 };
@@ -60,105 +61,112 @@ uint words_of_row(uint columns)
  * the row's scale. */
 float make_row(row_work work, vec4 v[PIECES], vec4 u[PIECES], vec4 w[PIECES])
 {
-        uint own = gl_LocalInvocationID.x, fours = work.columns / 4;
+        uint own = gl_LocalInvocationID.x, threads = gl_WorkGroupSize.x, fours = work.columns / 4;
+        uint subgroups = threads / gl_SubgroupSize, together = 2u << findMSB(max(subgroups, 2u) - 1u), bits;
         float largest = 0.0, factor;
-        norm_sum squares = norm_begin();
         int codes = 0;
-        uint bits;
 
-        pitch = words_of_row(work.columns) | 1u;
-        if (own == 0u) {
-                row_largest = floatBitsToUint(1e-5);
-                row_codes = 0;
-        }
-        for (uint k = 0; k < PIECES; k++) {
+        for (uint k = 0; k < PIECES && k * threads < fours; k++) {
                 if (work.gates)
                         v[k] = gate_four(work.silu, v[k], u[k]);
-                if (k * gl_WorkGroupSize.x + own >= fours)
+                if (k * threads + own >= fours)
                         v[k] = vec4(0.0);
-                if (work.normalises)
-                        norm_add(squares, v[k]);
         }
         if (work.normalises) {
-                vec2 sum = norm_end(squares), scale;
+                uint lane = gl_SubgroupInvocationID % together;
+                norm_sum squares = norm_begin();
+                vec2 sum, scale;
 
+                for (uint k = 0; k < PIECES && k * threads < fours; k++)
+                        norm_add(squares, v[k]);
+                sum = norm_end(squares);
                 for (uint step = 1; step < gl_SubgroupSize; step *= 2)
                         sum = qvf_pair_add(sum, subgroupShuffleXor(sum, step));
-                if (subgroupElect())
+                if (gl_SubgroupInvocationID == 0u)
                         row_sums[gl_SubgroupID] = sum;
                 barrier();
-                sum = vec2(0.0);
-                for (uint i = gl_SubgroupInvocationID; i < gl_NumSubgroups; i += gl_SubgroupSize)
+                sum = lane < subgroups ? row_sums[lane] : vec2(0.0);
+                for (uint i = gl_SubgroupInvocationID + gl_SubgroupSize; i < subgroups; i += gl_SubgroupSize)
                         sum = qvf_pair_add(sum, row_sums[i]);
-                for (uint step = 1; step < gl_SubgroupSize; step *= 2)
+                for (uint step = 1; step < min(gl_SubgroupSize, together); step *= 2)
                         sum = qvf_pair_add(sum, subgroupShuffleXor(sum, step));
-                scale = norm_factor(sum, float(work.columns), work.epsilon);
-                for (uint k = 0; k < PIECES; k++)
+                scale = norm_factor(sum, float(work.columns), work.inverse, work.epsilon);
+                for (uint k = 0; k < PIECES && k * threads < fours; k++)
                         v[k] = norm_scale(v[k], scale, w[k]);
-        } else {
-                barrier();
         }
-        for (uint k = 0; k < PIECES; k++) {
+        for (uint k = 0; k < PIECES && k * threads < fours; k++) {
                 vec4 size = abs(v[k]);
 
                 largest = max(largest, max(max(size.x, size.y), max(size.z, size.w)));
         }
         bits = subgroupMax(floatBitsToUint(largest)); /* the larger the bits the larger the number, without a sign */
-        if (subgroupElect())
-                atomicMax(row_largest, bits);
+        if (gl_SubgroupInvocationID == 0u)
+                row_maxima[gl_SubgroupID] = bits;
         barrier();
-        largest = uintBitsToFloat(row_largest);
+        bits = floatBitsToUint(1e-5);
+        for (uint i = 0; i < subgroups; i++)
+                bits = max(bits, row_maxima[i]);
+        largest = uintBitsToFloat(bits);
         factor = qvf_divide_inside(127.0, largest);
-        for (uint k = 0; k < PIECES; k++) {
-                uint i = k * gl_WorkGroupSize.x + own, four = codes_of(v[k], factor);
+        for (uint k = 0; k < PIECES && k * threads < fours; k++) {
+                uint i = k * threads + own, four = codes_of(v[k], factor);
 
                 if (i < fours)
-                        q[i % CODES * pitch + i / CODES] = four;
+                        q[i % CODES / 4u * PITCH + i / CODES][i % 4u] = four;
                 codes += four_products(four, 0x01010101u); /* of zeros where there is nothing */
         }
         codes = subgroupAdd(codes);
-        if (subgroupElect())
-                atomicAdd(row_codes, codes);
+        if (gl_SubgroupInvocationID == 0u)
+                row_codes[gl_SubgroupID] = codes;
         barrier();
-        codes_sum = row_codes;
+        codes_sum = 0;
+        for (uint i = 0; i < subgroups; i++)
+                codes_sum += row_codes[i];
         return qvf_divide_inside(largest, 127.0);
 }
 
-/* Word c of a four meets words CODES / 4 · c and on of its column in q. */
-int sixteen_of(uint word, uint at)
+/* Of four j of a row of weights with the row in q, of so many columns. Word c of the four meets words CODES / 4 · c and on
+ * of its column in q. */
+int sixteens_of(uvec4 words, uint j)
 {
-        int sum = 0;
+        ivec3 sums = ivec3(0); /* codes where they stand: once, 4 and 16 times what they are */
 
-        [[unroll]] for (uint i = 0; i < 4; i++)
-                sum += four_products(word >> 2 * i & 0x03030303u, q[at + i * pitch]);
-        return sum;
+        [[unroll]] for (uint c = 0; c < 4; c++) {
+                uvec4 codes = q[c * PITCH + j];
+
+                sums.x += four_products(words[c] & 0x03030303u, codes.x) + four_products(words[c] >> 6 & 0x03030303u, codes.w);
+                sums.y += four_products(words[c] & 0x0c0c0c0cu, codes.y);
+                sums.z += four_products(words[c] & 0x30303030u, codes.z);
+        }
+        return sums.x + (sums.y >> 2) + (sums.z >> 4);
 }
 
-/* `left`: words of codes from here to the row's end. */
-int twenty_of(uint word, uint at, uint left)
+int twenties_of(uvec4 words, uint j, uint columns)
 {
-        uint even = word & 0x00ff00ffu, odd = word >> 8 & 0x00ff00ffu;
+        uint end = columns / 4, first = 20 * j;
+        uvec4 codes[5];
         int sum = 0;
 
-        [[unroll]] for (uint i = 0; i < 5; i++) {
-                even *= 3;
-                odd *= 3;
-                if (i < left)
-                        sum += four_products(even >> 8 & 0x00030003u | odd & 0x03000300u, q[at + i * pitch]);
-                even &= 0x00ff00ffu;
-                odd &= 0x00ff00ffu;
+        [[unroll]] for (uint i = 0; i < 5; i++)
+                codes[i] = q[i * PITCH + j];
+        [[unroll]] for (uint c = 0; c < 4; c++) {
+                uint even = words[c] & 0x00ff00ffu, odd = words[c] >> 8 & 0x00ff00ffu;
+
+                [[unroll]] for (uint i = 0; i < 5; i++) {
+                        uint n = 5 * c + i;
+
+                        even *= 3;
+                        odd *= 3;
+                        if (first + n < end)
+                                sum += four_products(even >> 8 & 0x00030003u | odd & 0x03000300u, codes[n / 4][n % 4]);
+                        even &= 0x00ff00ffu;
+                        odd &= 0x00ff00ffu;
+                }
         }
         return sum;
 }
 
-/* Of four j of a row of weights with the row in q, of so many columns. */
 int words_of(uvec4 words, uint j, uint columns)
 {
-        uint end = columns / 4, first = 20 * j;
-        int sum = 0;
-
-        [[unroll]] for (uint c = 0; c < 4; c++)
-                sum += P1 != 0 ? twenty_of(words[c], j + 5 * c * pitch, end - min(end, first + 5 * c))
-                               : sixteen_of(words[c], j + 4 * c * pitch);
-        return sum;
+        return P1 != 0 ? twenties_of(words, j, columns) : sixteens_of(words, j);
 }

@@ -68,7 +68,7 @@ void main()
                         norm_add(sum, v[k]);
         }
         if (normalised != 0) {
-                vec2 factor = norm_factor(row_sum_pair(norm_end(sum)), float(push.n[0]), push.f[2]);
+                vec2 factor = norm_factor(row_sum_pair(norm_end(sum)), float(push.n[0]), 1.0 / float(push.n[0]), push.f[2]);
 
                 [[unroll]] for (uint k = 0; k < pieces; k++) {
                         uint i = k * gl_WorkGroupSize.x + own;

@@ -42,10 +42,9 @@ vec2 norm_end(norm_sum sum)
         return norm_join(norm_join(sum.x, sum.y), norm_join(sum.z, sum.w));
 }
 
-/* 1 / sqrt(sum / columns + epsilon): what the device finds, and one step of Newton on what that is off. */
-vec2 norm_factor(vec2 sum, float columns, float epsilon)
+/* 1 / sqrt(sum / columns + epsilon), inverse is 1 / columns: what the device finds, and one step of Newton on what that is off. */
+vec2 norm_factor(vec2 sum, float columns, float inverse, float epsilon)
 {
-        float inverse = 1.0 / columns;
         precise float near = sum.x * inverse;
         precise float rest = (qvf_fma(-near, columns, sum.x) + sum.y) * inverse;
         vec2 with_epsilon = qvf_two_sum(near, epsilon);

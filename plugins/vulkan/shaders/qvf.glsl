@@ -7,7 +7,8 @@
 #define QVF_ROWS_INPUT 1u
 #define QVF_ACCUMULATE 1u
 
-layout(set = 0, binding = 0, std430) readonly buffer qvf_args
+/* Uniform, so that the compiler sees that all take the same way where it depends on these. */
+layout(set = 0, binding = 0, std140) uniform qvf_args
 {
         uint size, rows, output_rows, step;
         uint seed_low, seed_high;

@@ -18,7 +18,7 @@ void main()
                 return;
         for (uint c = gl_LocalInvocationID.x; c < columns; c += gl_WorkGroupSize.x)
                 norm_add(sum, vec4(x[at + c], 0.0, 0.0, 0.0));
-        factor = norm_factor(row_sum_pair(norm_end(sum)), float(columns), push.f[0]);
+        factor = norm_factor(row_sum_pair(norm_end(sum)), float(columns), 1.0 / float(columns), push.f[0]);
         for (uint c = gl_LocalInvocationID.x; c < columns; c += gl_WorkGroupSize.x)
                 y[at + c] = norm_scale(x[at + c], factor, w[push.rest[2] + c]);
 }

@@ -8,78 +8,95 @@
 #define VALUE_TYPE CACHE_F16
 const uint BLOCKS = THREADS / 32u;
 
-uint first_cell(int sequence_, uint column)
+int block_of(int sequence_, uint column)
 {
-        int block;
+        return sequence_ < 0 || uint(sequence_) >= push.n[2] || column >= push.n[3]
+                ? -1 : table[uint(sequence_) * push.n[3] + column];
+}
 
-        if (sequence_ < 0 || uint(sequence_) >= push.n[2] || column >= push.n[3])
-                return CELL_NONE;
-        block = table[uint(sequence_) * push.n[3] + column];
+uint cell_of(int block)
+{
         return block < 0 || uint(block) >= word_of(BLOCKS_THERE) ? CELL_NONE : uint(block) * KV_BLOCK;
 }
 
-#define CACHE_COLUMNS word_of(ROWS)
+shared int blocks_seen[256]; /* of the sequence that the row looks at */
+int own_block;               /* where it is stored */
+
+uint cache_columns; /* of the present step, as are the addresses */
+uvec2 keys_at, values_at;
+#define CACHE_COLUMNS cache_columns
 #define SCORE_FACTOR push.f[2]
-#define KEYS4(i) Fours(address_of(KEYS_AT)).at[i]
+#define KEYS4(i) Fours(keys_at).at[i]
 #define KEY_NUMBER(i) 0.0
-#define VALUES1(i) Words(address_of(VALUES_AT)).at[i]
+#define VALUES1(i) Words(values_at).at[i]
 #define VALUE_NUMBER(i) 0.0
-#define FIRST_CELL(sequence, block) first_cell(sequence, block)
+#define FIRST_CELL(sequence, block) (block < 256u ? cell_of(blocks_seen[block]) : CELL_NONE)
 #define OWN_CELL
+#define BLOCK_IS_SUBGROUP (SUBGROUP == 32u)
 #define AWAIT_QUERY await_head()
 uint head_wanted; /* CELL_NONE: it is there */
 void await_head();
 #include "attention_row.glsl"
 
 shared vec2 turns_of_position[SIZE / 2u];
-shared float head_raw[3u * SIZE];
 
-/* Sines and cosines: the same in all layers. */
-void find_turns()
+/* What is the same in all layers: where the row looks, and its sines and cosines. */
+ivec2 row_range;
+int own_position; /* in its sequence; -1: it stores to another one */
+uint first_span, spans;
+
+void begin_attention()
 {
-        float way = float(position[0]) * push.f[0];
+        float way = float(position) * push.f[0];
+        int most = int(push.n[3] * KV_BLOCK) - 1, window = int(push.n[5]), last;
 
+        last = place.x;
+        own_position = place.y == sequence ? position : -1;
+        row_range = ivec2(window > 0 && last >= window ? last - window + 1 : 0, min(last, most));
+        first_span = uint(row_range.x) / 512u;
+        spans = row_range.y < row_range.x ? 1u : uint(row_range.y) / 512u - first_span + 1u;
+        own_block = position < 0 ? -1 : block_of(sequence, uint(position) / KV_BLOCK);
+        for (uint i = gl_LocalInvocationID.x; i < 256u; i += THREADS)
+                blocks_seen[i] = block_of(place.y, i);
         for (uint i = gl_LocalInvocationID.x; i < SIZE / 2u; i += THREADS)
                 turns_of_position[i] = push.f[1] * qvf_sine_cosine(way, frequency[i]);
 }
 
-/* Pair i of what stands at `from` in head_raw: turned, and where it belongs. */
-vec2 turned_pair(uint from, uint i, out uvec2 at)
-{
-        at = push.n[4] != 0u ? uvec2(2u * i, 2u * i + 1u) : uvec2(i, i + SIZE / 2u);
-        return qvf_turn(vec2(head_raw[from + at.x], head_raw[from + at.y]), turns_of_position[i]);
-}
-
-/* The row's own query, key and value of a head, as soon as they are there. */
+/* The row's own query, key and value of a head, as soon as they are there: an invocation has a pair of one of them, and
+ * those behind the last pair have one of the value's again. */
 void take_head(uint head, uint key_head)
 {
-        uint own = gl_LocalInvocationID.x;
+        bool interleaved = push.n[4] != 0u;
 
-        for (uint i = own; i < 3u * SIZE / 4u; i += THREADS) {
-                uint part = i / (SIZE / 4u), k = i % (SIZE / 4u);
-                uint at = (word_of(INPUT + part) + (part == 0u ? head : key_head) * SIZE) / 4u + k;
-                vec4 four = uintBitsToFloat(wait_four(at, exchange4.fours[at]));
+        for (uint first = 0; first < 3u * SIZE / 2u; first += THREADS) {
+                uint i = first + gl_LocalInvocationID.x, part = min(i / (SIZE / 2u), 2u), k = i % (SIZE / 2u);
+                uint from = word_of(INPUT + part) + (part == 0u ? head : key_head) * SIZE;
+                uvec2 at = part == 2u || interleaved ? uvec2(2u * k, 2u * k + 1u) : uvec2(k, k + SIZE / 2u), halves;
+                uvec2 seen = uvec2(exchange.words[from + at.x], exchange.words[from + at.y]);
+                bool even = k % 2u == 0u;
+                uint other;
+                vec2 pair;
 
-                for (uint j = 0; j < 4u; j++)
-                        head_raw[part * SIZE + 4u * k + j] = four[j];
-        }
-        barrier();
-        for (uint i = own; i < SIZE; i += THREADS) {
-                uvec2 at;
-                vec2 pair = turned_pair(i < SIZE / 2u ? 0u : SIZE, i % (SIZE / 2u), at);
-
-                if (i < SIZE / 2u) {
+                seen.x = wait_one(from + at.x, seen.x);
+                seen.y = wait_one(from + at.y, seen.y);
+                pair = uintBitsToFloat(seen);
+                if (part < 2u)
+                        pair = qvf_turn(pair, turns_of_position[k]);
+                halves = uvec2(cells_half(pair.x), cells_half(pair.y));
+                /* A word of the key has two neighbours' halves where pairs are not interleaved. */
+                other = subgroupShuffleXor(even ? halves.y : halves.x, 1u);
+                if (part == 0u) {
                         attention_query[at.x / 4u][at.x % 4u] = pair.x;
                         attention_query[at.y / 4u][at.y % 4u] = pair.y;
-                } else { /* nobody else looks at this pair */
-                        head_raw[SIZE + at.x] = pair.x;
-                        head_raw[SIZE + at.y] = pair.y;
+                } else if (part == 2u) {
+                        own_value[k] = halves.x | halves.y << 16;
+                } else if (interleaved) {
+                        own_key[k / 4u][k % 4u] = halves.x | halves.y << 16;
+                } else {
+                        uint word = k / 2u + (even ? 0u : SIZE / 4u);
+
+                        own_key[word / 4u][word % 4u] = even ? halves.x | other << 16 : other | halves.y << 16;
                 }
-        }
-        barrier();
-        for (uint i = own; i < SIZE / 2u; i += THREADS) {
-                own_key[i / 4u][i % 4u] = cells_half(head_raw[SIZE + 2u * i]) | cells_half(head_raw[SIZE + 2u * i + 1u]) << 16;
-                own_value[i] = cells_half(head_raw[2u * SIZE + 2u * i]) | cells_half(head_raw[2u * SIZE + 2u * i + 1u]) << 16;
         }
         barrier();
 }
@@ -94,14 +111,14 @@ void await_head()
 
 void store_cell(uint key_head)
 {
-        uint cell = position[0] < 0 ? CELL_NONE : first_cell(sequence[0], uint(position[0]) / KV_BLOCK);
-        uint at = ((cell + uint(position[0]) % KV_BLOCK) * CACHE_COLUMNS + key_head * SIZE) / 2u;
+        uint cell = cell_of(own_block);
+        uint at = ((cell + uint(position) % KV_BLOCK) * CACHE_COLUMNS + key_head * SIZE) / 2u;
 
         if (cell == CELL_NONE)
                 return;
         for (uint i = gl_LocalInvocationID.x; i < SIZE / 2u; i += THREADS) {
-                Words(address_of(KEYS_AT)).at[at + i] = own_key[i / 4u][i % 4u];
-                Words(address_of(VALUES_AT)).at[at + i] = own_value[i];
+                Words(keys_at).at[at + i] = own_key[i / 4u][i % 4u];
+                Words(values_at).at[at + i] = own_value[i];
         }
 }
 
@@ -141,30 +158,35 @@ void merge_head(uint head, uint heads, uint first, uint last)
 
 void attend()
 {
-        uint own = gl_LocalInvocationID.x, heads = word_of(ROW_COLUMNS) / SIZE, of_key = heads / (CACHE_COLUMNS / SIZE);
-        int last = place[0].x, most = int(push.n[3] * KV_BLOCK) - 1, window = int(push.n[5]);
-        ivec2 range = ivec2(window > 0 && last >= window ? last - window + 1 : 0, min(last, most));
-        uint first_span = uint(range.x) / 512u, spans = range.y < range.x ? 1u : uint(range.y) / 512u - first_span + 1u;
+        uint own = gl_LocalInvocationID.x, heads = word_of(ROW_COLUMNS) / SIZE, of_key;
         attention_state found;
 
+        cache_columns = word_of(ROWS);
+        keys_at = address_of(KEYS_AT);
+        values_at = address_of(VALUES_AT);
+        of_key = heads / (cache_columns / SIZE);
+        if (gl_WorkGroupID.x < spans * heads)
+                barrier(); /* the layer before may have been nothing but attention for us */
         for (uint unit = gl_WorkGroupID.x; unit < spans * heads; unit += gl_NumWorkGroups.x) {
                 uint head = unit % heads, span = first_span + unit / heads, at = word_of(SPANS) + unit * (SIZE + 2u);
 
                 head_wanted = head;
-                attention_span(found, span, range, place[0].y, head / of_key * SIZE, place[0].y == sequence[0] ? position[0] : -1);
-                if (span == first_span && head % of_key == 0u)
-                        store_cell(head / of_key);
+                attention_span(found, span, row_range, place.y, head / of_key * SIZE, own_position);
                 if (spans == 1u) {
                         give_head(head, found);
-                        continue;
+                } else {
+                        for (uint c = 0; c < COLUMNS; c++)
+                                if (c * THREADS + own < SIZE)
+                                        tell(at + 2u + c * THREADS + own, found.sums[c]);
+                        if (own == 0u) {
+                                tell(at, found.top);
+                                tell(at + 1u, found.total);
+                        }
                 }
-                for (uint c = 0; c < COLUMNS; c++)
-                        if (c * THREADS + own < SIZE)
-                                tell(at + 2u + c * THREADS + own, found.sums[c]);
-                if (own == 0u) {
-                        tell(at, found.top);
-                        tell(at + 1u, found.total);
-                }
+                if (span == first_span && head % of_key == 0u) /* nobody waits for that */
+                        store_cell(head / of_key);
+                if (unit + gl_NumWorkGroups.x < spans * heads)
+                        barrier(); /* the next one's key and value come */
         }
         if (spans > 1u)
                 for (uint head = gl_WorkGroupID.x; head < heads; head += gl_NumWorkGroups.x)
