@@ -90,7 +90,10 @@ int bench_backend_open(const struct bench_device_options *options, struct qvf_co
         if (r < 0)
                 return qvf_error_set(error, r, "device '%s' can't be opened: %s", info.id, strerror(-r));
         *ret_compute = (struct qvf_compute){
-                .backend = backend, .device = device, .separate = info.kind != QVF_DEVICE_CPU
+                .backend = backend,
+                .device = device,
+                .separate = info.kind != QVF_DEVICE_CPU,
+                .discrete = info.kind == QVF_DEVICE_DISCRETE,
         };
         *ret_info = info;
         return 0;

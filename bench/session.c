@@ -125,6 +125,9 @@ int bench_session_open(struct bench_session *session, const struct bench_model_o
         return 0;
 }
 
+/* Where every row has logits, which are large. */
+#define BATCH_OF_LOGITS 128u
+
 int bench_session_open_context(struct bench_session *session, const struct bench_context_options *options,
                 uint32_t least, uint32_t outputs, struct qvf_error *error)
 {
@@ -133,7 +136,7 @@ int bench_session_open_context(struct bench_session *session, const struct bench
                 .context_length = options->context ? options->context : least,
                 .kv_dtype = kv[options->kv],
                 .kv_f32 = kv[options->kv] == QVF_F32,
-                .batch_rows = options->batch ? options->batch : 128,
+                .batch_rows = options->batch || outputs ? options->batch : BATCH_OF_LOGITS,
         };
 
         if (wanted.context_length < least)

@@ -156,6 +156,7 @@ static int open_device(
                 .device = device,
                 .layout_version = engine->device.layout_version,
                 .separate = engine->device.kind != QVF_DEVICE_CPU,
+                .discrete = engine->device.kind == QVF_DEVICE_DISCRETE,
                 .watch = &engine->watch,
         };
         engine->idle_class = engine_may_yield();

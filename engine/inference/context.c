@@ -29,7 +29,7 @@ static int check_options(const struct qvf_model *model, const struct qvf_context
                 return qvf_error_set(error, -EINVAL, "%" PRIu64 " positions are too many", cells);
         options.cells = (uint32_t)qvf_max_u64(cells, options.context_length);
         if (options.batch_rows == 0)
-                options.batch_rows = 128;
+                options.batch_rows = model->compute.discrete ? 512 : 128;
         options.batch_rows = (uint32_t)qvf_min_u64(options.batch_rows, options.cells);
         if (options.output_rows == 0)
                 options.output_rows = (uint32_t)qvf_max_u64(8, options.sequences);

@@ -17,7 +17,7 @@ struct qvf_context_options {     /* 0: what stands in brackets */
         enum qvf_dtype kv_dtype; /* QVF_F32 (which is 0, so it must be meant: see below), QVF_F16 or QVF_Q8_0
                                   */
         bool kv_f32;             /* F32 caches; else kv_dtype, and F16 where that is 0 */
-        uint32_t batch_rows;     /* tokens of one run [128] */
+        uint32_t batch_rows;     /* tokens of one run [128; 512 on a discrete GPU] */
         uint32_t output_rows;    /* rows with results of one run [the larger of 8 and sequences] */
         uint32_t ahead; /* tokens of one sequence that the device chooses one after the other in one run; 1: none
                                   * [QVF_CONTEXT_AHEAD_MOST on a device of its own, 1 on a CPU] */

@@ -31,6 +31,7 @@ struct qvf_compute {
         struct qvf_device *device;
         uint32_t layout_version; /* of its info; 0: not known, packed weights are not cached */
         bool separate;           /* not the host's own CPU: it waits whenever it waits for the host */
+        bool discrete;           /* a GPU with memory of its own: it wants many rows at a time */
         struct qvf_compute_watch *watch; /* NULL: nobody looks */
 };
 

@@ -200,6 +200,33 @@ static uint32_t places_of(const struct vk_dispatch *dispatch, struct vk_touched 
         return count;
 }
 
+static uint32_t bind_uniforms(const struct vk_dispatch *dispatch, VkDescriptorSet set,
+                VkDescriptorBufferInfo *infos, VkWriteDescriptorSet *writes)
+{
+        uint32_t count = 0;
+
+        for (uint32_t i = 0; i < VK_UNIFORMS; i++) {
+                const struct qvf_value *value = dispatch->uniform[i];
+
+                if (!value)
+                        continue;
+                /* A block's size is a multiple of 16 bytes. */
+                infos[count] = (VkDescriptorBufferInfo){ value->buffer->buffer, value->offset,
+                        qvf_min_u64((value_bytes(value) + 15) / 16 * 16,
+                                        value->buffer->whole - value->offset) };
+                writes[count] = (VkWriteDescriptorSet){
+                        .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+                        .dstSet = set,
+                        .dstBinding = VK_BINDINGS + i,
+                        .descriptorCount = 1,
+                        .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER,
+                        .pBufferInfo = &infos[count],
+                };
+                count++;
+        }
+        return count;
+}
+
 static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struct vk_push *push)
 {
         VkDescriptorBufferInfo infos[VK_BINDINGS + VK_UNIFORMS];
@@ -253,23 +280,7 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
                                 return out_of_range(self, infos[i].range);
                 }
         }
-        for (uint32_t i = 0; i < VK_UNIFORMS; i++) {
-                const struct qvf_value *value = dispatch->uniform[i];
-
-                if (!value)
-                        continue;
-                infos[count] = (VkDescriptorBufferInfo){ value->buffer->buffer, value->offset,
-                        (value_bytes(value) + 15) / 16 * 16 };
-                writes[count] = (VkWriteDescriptorSet){
-                        .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-                        .dstSet = set,
-                        .dstBinding = VK_BINDINGS + i,
-                        .descriptorCount = 1,
-                        .descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER,
-                        .pBufferInfo = &infos[count],
-                };
-                count++;
-        }
+        count += bind_uniforms(dispatch, set, &infos[count], &writes[count]);
         vkUpdateDescriptorSets(self->device->device, count, writes, 0, NULL);
         vkCmdBindDescriptorSets(self->commands, VK_PIPELINE_BIND_POINT_COMPUTE,
                         vk_pipelines_layout(self->device->pipelines), 0, 1, &set, 0, NULL);
