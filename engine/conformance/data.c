@@ -51,8 +51,10 @@ static void fill_falling(uint64_t *state, const struct conformance_operand *o, f
                 uint32_t end = qvf_conformance_random(state) % 4 ? o->columns : o->columns / 2;
                 float value = normal(state) * o->amount;
 
-                for (uint32_t c = 0; c < o->columns; c++, value -= between_floats(state, 0, o->amount) / 8)
+                for (uint32_t c = 0; c < o->columns; c++) {
                         numbers[(size_t)r * o->columns + c] = c < end ? value : -INFINITY;
+                        value -= between_floats(state, 0, o->amount) / 8;
+                }
         }
 }
 

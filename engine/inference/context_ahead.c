@@ -80,8 +80,12 @@ static int download(struct qvf_context *self, uint32_t count, int32_t *ret_ids, 
         if (r < 0)
                 return qvf_error_set(error, r, "tokens can't be read from the %s device: %s", backend->name,
                                 strerror(-r));
-        for (uint32_t i = 0; i < count; i++)
+        for (uint32_t i = 0; i < count; i++) {
                 memcpy(&ret_ids[i], chosen + self->ahead[i].chosen.offset - begin, sizeof(*ret_ids));
+                if (ret_ids[i] >=
+                                (int32_t)self->model->info->vocabulary_size) /* of a device that is broken */
+                        ret_ids[i] = -1;
+        }
         return 0;
 }
 

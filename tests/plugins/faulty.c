@@ -139,13 +139,18 @@ static void spoil(struct qvf_program *program)
 {
         for (unsigned i = 0; i < state.n_results && i < 256; i++) {
                 const struct qvf_value *value = &state.results[i].value;
-                float *numbers;
+                char *numbers;
 
-                if (state.results[i].program != program || value->dtype != QVF_F32)
+                if (state.results[i].program != program ||
+                                (value->dtype != QVF_F32 && value->dtype != QVF_I32))
                         continue;
-                numbers = (float *)((char *)cpu_buffer_map(value->buffer) + value->offset);
+                numbers = (char *)cpu_buffer_map(value->buffer) + value->offset;
                 for (uint64_t n = 0; n < (uint64_t)value->rows * value->columns; n++)
-                        numbers[n] = NAN;
+                        if (value->dtype == QVF_F32)
+                                ((float *)(void *)numbers)[n] = NAN;
+                        else
+                                ((int32_t *)(void *)numbers)[n] =
+                                                -1; /* as DRAW has it where there are no numbers */
         }
 }
 
