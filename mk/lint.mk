@@ -3,7 +3,7 @@
 
 CLANG_TIDY ?= clang-tidy
 CLANG_FORMAT ?= clang-format
-LINT_SOURCES := $(sort $(common_SOURCES) $(engine_SOURCES) $(daemon_SOURCES) $(daemon/policy_SOURCES) $(daemon/config_SOURCES) $(daemon/sensors_SOURCES) $(bench_SOURCES) $(client_SOURCES) $(ctl_SOURCES) $(worker_SOURCES) $(cpu_PLAIN_SOURCES) $(cpu_SOURCES) \
+LINT_SOURCES := $(sort $(common_SOURCES) $(engine_SOURCES) $(daemon_SOURCES) $(daemon/policy_SOURCES) $(daemon/config_SOURCES) $(daemon/sensors_SOURCES) $(bench_SOURCES) $(client_SOURCES) $(ctl_SOURCES) $(worker_SOURCES) $(cpu_PLAIN_SOURCES) $(cpu_SOURCES) $(patsubst $(BUILD)/%.o,%.c,$(vulkan_OBJECTS)) \
 	$(TEST_HELPERS) $(TEST_SOURCES))
 C_FILES := $(sort $(shell find common engine daemon worker bench client ctl examples plugins include tests fuzz -name '*.[ch]' 2>/dev/null))
 SCRIPTS := $(sort setup .ci/run $(shell grep -lE '^#!/bin/(ba)?sh|^#!/usr/bin/env bash' -r tests packaging examples 2>/dev/null))

@@ -231,7 +231,7 @@ static int bind(struct vk_build *self, const struct vk_dispatch *dispatch, struc
 {
         VkDescriptorBufferInfo infos[VK_BINDINGS + VK_UNIFORMS];
         VkWriteDescriptorSet writes[VK_BINDINGS + VK_UNIFORMS];
-        const VkDescriptorSetLayout layout = vk_pipelines_set_layout(self->device->pipelines);
+        VkDescriptorSetLayout layout = vk_pipelines_set_layout(self->device->pipelines);
         const VkDescriptorSetAllocateInfo allocate = {
                 .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
                 .descriptorPool = self->program->sets,

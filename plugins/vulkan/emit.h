@@ -12,6 +12,8 @@
 #ifndef QVF_PLUGINS_VULKAN_EMIT_H
 #define QVF_PLUGINS_VULKAN_EMIT_H
 
+#include <string.h>
+
 #include "plugins/common/program_check.h"
 #include "qvf/backend.h"
 #include "plugins/vulkan/shader_list.h" /* generated */
@@ -121,6 +123,16 @@ static inline struct vk_binding vk_bind_rows(
         return (struct vk_binding){
                 .value = value, .offset = row * row_bytes, .bytes = rows * row_bytes, .written = written
         };
+}
+
+/* To the bit. */
+static inline bool vk_same_float(float a, float b)
+{
+        uint32_t x, y;
+
+        memcpy(&x, &a, sizeof(x));
+        memcpy(&y, &b, sizeof(y));
+        return x == y;
 }
 
 static inline uint32_t vk_div_up(uint32_t a, uint32_t b)

@@ -6,7 +6,7 @@
 
 static int make_set(struct qvf_device *device, VkDescriptorPool *ret_pool, VkDescriptorSet *ret_set)
 {
-        const VkDescriptorSetLayout layout = vk_pipelines_set_layout(device->pipelines);
+        VkDescriptorSetLayout layout = vk_pipelines_set_layout(device->pipelines);
         VkDescriptorSetAllocateInfo allocate = {
                 .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
                 .descriptorSetCount = 1,

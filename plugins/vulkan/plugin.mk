@@ -50,6 +50,7 @@ $(vulkan_OUT)/shader_list.h: $(vulkan_OUT)/shaders.list
 
 $(eval $(call plugin,vulkan,vulkan glslc,$(sort $(wildcard plugins/vulkan/*.c plugins/vulkan/ops/*.c plugins/common/*.c)),$(vulkan_OUT)/shader_data.o))
 $(vulkan_OUT)/%.o: LEVEL_FLAGS := -I$(BUILD)
+$(vulkan_OBJECTS:.o=.tidy): LEVEL_FLAGS := -I$(BUILD)
 $(filter $(vulkan_OUT)/%,$(vulkan_OBJECTS)): $(vulkan_OUT)/shader_list.h
 
 ## shaders-matrix: compile shaders/matrix/ again into the SPIR-V that is committed (needs a glslc of 2025).

@@ -27,17 +27,18 @@ int vk_profile_new(struct qvf_program *program, uint32_t n_dispatches)
                 .queryType = VK_QUERY_TYPE_TIMESTAMP,
                 .queryCount = n_dispatches + 1,
         };
+        const char *wanted = getenv("QVF_VK_PROFILE");
         struct vk_profile *self;
         int r;
 
-        if (!getenv("QVF_VK_PROFILE") || n_dispatches == 0)
+        if (!wanted || n_dispatches == 0)
                 return 0;
         self = calloc(1, sizeof(*self));
         if (!self)
                 return -ENOMEM;
         self->most = n_dispatches;
         program->profile = self;
-        if (strcmp(getenv("QVF_VK_PROFILE"), "wall") == 0)
+        if (strcmp(wanted, "wall") == 0)
                 return 0;
         self->stamps = calloc(n_dispatches + 1, sizeof(*self->stamps));
         self->shaders = calloc(n_dispatches, sizeof(*self->shaders));

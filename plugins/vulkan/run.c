@@ -298,9 +298,7 @@ int vk_submit(struct qvf_program *program, const struct qvf_args *args)
                         args->output_rows > program->limits.output_rows)
                 return -EINVAL;
         pthread_mutex_lock(&self->mutex);
-        if (program->state == QVF_RUN_GOING || program->state == QVF_RUN_PAUSED)
-                r = -EBUSY;
-        else if (self->driven)
+        if (program->state == QVF_RUN_GOING || program->state == QVF_RUN_PAUSED || self->driven)
                 r = -EBUSY;
         else if (atomic_load(&device->lost))
                 r = -ENODEV;

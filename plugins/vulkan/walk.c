@@ -108,7 +108,9 @@ bool vk_walk_agrees(const struct vk_walk *walk, const struct vk_walk_frame *f)
                 return false;
         if (f->head_size && w->head_size &&
                         (f->head_size != w->head_size || f->interleaved != w->interleaved ||
-                                        f->window != w->window || memcmp(&f->turn, &w->turn, 12) != 0))
+                                        f->window != w->window || !vk_same_float(f->turn, w->turn) ||
+                                        !vk_same_float(f->magnitude, w->magnitude) ||
+                                        !vk_same_float(f->score, w->score)))
                 return false;
         return (f->head_size || f->layout == w->layout || w->layout == UINT32_MAX) &&
                same(f->position, w->position) && same(f->sequence, w->sequence) &&

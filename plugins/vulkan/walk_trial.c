@@ -58,7 +58,7 @@ struct trial {
 static int bind(const struct trial *trial)
 {
         struct qvf_device *device = trial->device;
-        const VkDescriptorSetLayout layout = vk_pipelines_set_layout(device->pipelines);
+        VkDescriptorSetLayout layout = vk_pipelines_set_layout(device->pipelines);
         const VkDescriptorSetAllocateInfo allocate = {
                 .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
                 .descriptorPool = trial->pool,

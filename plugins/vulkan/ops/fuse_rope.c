@@ -2,6 +2,7 @@
 /* ROPE of queries, ROPE of keys, KV_STORE of keys, KV_STORE of values in one dispatch. */
 #include <string.h>
 
+#include "common/checked.h"
 #include "plugins/vulkan/ops/fuse.h"
 #include "plugins/vulkan/ops/ops.h"
 
@@ -12,8 +13,10 @@ enum { Q, K, STORE_K, STORE_V, PATTERN };
 
 static bool same_turn(const struct vk_call *a, const struct vk_call *b)
 {
+        for (uint32_t n = 0; n < QVF_ARRAY_LENGTH(a->op->f); n++)
+                if (!vk_same_float(a->op->f[n], b->op->f[n]))
+                        return false;
         return memcmp(a->op->i, b->op->i, sizeof(a->op->i)) == 0 &&
-               memcmp(a->op->f, b->op->f, sizeof(a->op->f)) == 0 &&
                vk_is_value(&a->operand[2], &b->operand[2]) && vk_is_value(&a->operand[3], &b->operand[3]);
 }
 
