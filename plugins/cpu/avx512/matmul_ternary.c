@@ -10,7 +10,7 @@
 #include "plugins/cpu/avx512/ternary.h"
 
 #define DECODE_ROWS 4u /* up to here the weights are read without a panel */
-#define AHEAD 16384u   /* bytes that decode prefetches ahead: by itself the hardware follows rows too late */
+#define AHEAD 6144u    /* bytes that decode prefetches ahead: by itself the hardware follows rows too late */
 #define TILE_ROWS 12u  /* rows of q in a tile: with 2 vectors of weights they fill 24 of 32 registers */
 #define PANEL_ROWS 64u /* rows of weights in a panel */
 #define PANEL_COLUMNS 8192u /* a panel is 512 KiB at most: half of a common L2 */

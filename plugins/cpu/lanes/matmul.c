@@ -14,7 +14,7 @@
 #define THIN_OUTPUTS 64u /* whose weights stand in panels at a time: 16 KiB at most */
 #define TASK_OUTPUTS 32u /* handed out at a time */
 #define TASK_ROWS (LANES > 8 ? 48u : 32u)
-#define AHEAD (LANES > 8 ? 16384u : 8192u) /* bytes prefetched ahead while there are few rows */
+#define AHEAD (LANES > 8 ? 6144u : 8192u) /* bytes prefetched ahead while there are few rows */
 
 struct product {
         float *y;
