@@ -9,17 +9,8 @@
 #include <time.h>
 
 #include "qvf/backend.h"
+#include "tests/plugins/vulkan/host.h"
 #include "tests/support/suite.h"
-
-#ifdef __SANITIZE_ADDRESS__
-/* The drivers leak, and are not what is looked for here. */
-__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
-
-int __lsan_is_turned_off(void)
-{
-        return 1;
-}
-#endif
 
 #define ROWS_MOST 37u
 #define COLUMNS_MOST 1536u
@@ -35,19 +26,6 @@ static void host_log(void *context, int level, const char *line)
         (void)context;
         if (level == 0)
                 printf("%s\n", line);
-}
-
-static void *host_alloc(void *context, size_t bytes, size_t alignment)
-{
-        (void)context;
-        return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void host_free(void *context, void *memory, size_t bytes)
-{
-        (void)context;
-        (void)bytes;
-        free(memory);
 }
 
 static const struct qvf_host host = { sizeof(host), NULL, host_log, host_alloc, host_free };

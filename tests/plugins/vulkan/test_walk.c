@@ -15,17 +15,8 @@
 #include "plugins/common/program_check.c"
 #include "plugins/vulkan/pack.c"
 #include "plugins/vulkan/stand.c"
+#include "tests/plugins/vulkan/host.h"
 #include "tests/support/suite.h"
-
-#ifdef __SANITIZE_ADDRESS__
-/* The drivers leak, and are not what is looked for here. */
-__attribute__((visibility("default"))) int __lsan_is_turned_off(void);
-
-int __lsan_is_turned_off(void)
-{
-        return 1;
-}
-#endif
 
 #define COLUMNS 256u
 #define PLACE (COLUMNS * COLUMNS) /* bytes: a packed matrix has a quarter of it */
@@ -40,19 +31,6 @@ static void host_log(void *context, int level, const char *line)
         (void)context;
         (void)level;
         in_vain += strstr(line, "waited for each other in vain") != NULL;
-}
-
-static void *host_alloc(void *context, size_t bytes, size_t alignment)
-{
-        (void)context;
-        return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void host_free(void *context, void *memory, size_t bytes)
-{
-        (void)context;
-        (void)bytes;
-        free(memory);
 }
 
 static const struct qvf_host host = { sizeof(host), NULL, host_log, host_alloc, host_free };
