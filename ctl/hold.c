@@ -65,14 +65,12 @@ static int wait_for_end(struct ctl *ctl, uint64_t seconds, struct qvf_error *err
         uint64_t end = seconds ? ctl_now_us() + seconds * 1000000 : UINT64_MAX;
         struct qvf_failure failure;
 
-        ctl_catch_interrupt(true);
         while (!ctl_interrupted && ctl_now_us() < end) {
                 uint64_t left = (end - ctl_now_us()) / 1000 + 1;
 
                 if (qvf_dispatch(ctl->client, left < 60000 ? (int)left : 60000, &failure) < 0)
                         return ctl_failed(error, &failure);
         }
-        ctl_catch_interrupt(false);
         return 0;
 }
 
@@ -94,6 +92,9 @@ static int run(const void *given, struct qvf_error *error)
         r = ctl_connect(ctl, &options->common, error);
         if (r != 0)
                 return r;
+        /* From here on, so that whoever reads that Ctrl-C ends it can press it. */
+        if (options->words.count == 0)
+                ctl_catch_interrupt(true);
         if (qvf_call(ctl->client, "manager", "", "Hold", &reply, &failure, "sst",
                             options->all ? "all" : "training", reason, seconds) < 0)
                 return ctl_failed(error, &failure);
@@ -110,6 +111,7 @@ static int run(const void *given, struct qvf_error *error)
         }
         r = options->words.count ? run_command(&options->words) : wait_for_end(ctl, seconds, error);
         qvf_call(ctl->client, "manager", "", "Release", NULL, NULL, "t", id);
+        ctl_catch_interrupt(false);
         return r;
 }
 

@@ -37,7 +37,12 @@ shared() {
 		kill -0 "$holder"
 		sleep 0.1
 	done
-	timeout 100 "$qvfctl" --private status | grep -q private
+	timeout 100 "$qvfctl" --private status >"$scratch/out"
+	grep -q private "$scratch/out"
+	until timeout 100 "$qvfctl" --private status | grep '^hold' >"$scratch/out"; do
+		kill -0 "$holder"
+		sleep 0.1
+	done
 	kill -INT "$(pgrep -P "$holder" -f hold)"
 	wait "$holder"
 	nobody_is_left
