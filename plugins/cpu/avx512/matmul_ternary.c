@@ -9,10 +9,10 @@
 #include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/ternary.h"
 
-#define DECODE_ROWS 4u /* up to here the weights are read without a panel */
-#define AHEAD 6144u    /* bytes that decode prefetches ahead: by itself the hardware follows rows too late */
-#define TILE_ROWS 12u  /* rows of q in a tile: with 2 vectors of weights they fill 24 of 32 registers */
-#define PANEL_ROWS 64u /* rows of weights in a panel */
+#define DECODE_ROWS 4u      /* up to here the weights are read without a panel */
+#define AHEAD 6144u         /* bytes that decode prefetches ahead */
+#define TILE_ROWS 12u       /* rows of q in a tile: with 2 vectors of weights they fill 24 of 32 registers */
+#define PANEL_ROWS 64u      /* rows of weights in a panel */
 #define PANEL_COLUMNS 8192u /* a panel is 512 KiB at most: half of a common L2 */
 
 struct product { /* the operands by their names */
@@ -76,6 +76,8 @@ struct decoded_rows { /* of q, as decode reads them */
         int32_t sums[DECODE_ROWS];
 };
 
+/* `weights` go through the rows as they stand in memory, also where rows are multiplied side by side: of several streams,
+ * each fetched AHEAD of where it is read, the hardware follows none and fetches lines twice. */
 static ALWAYS_INLINE void fetch_ahead(const struct product *p, const uint8_t *weights)
 {
         uintptr_t ahead = (uintptr_t)weights + AHEAD;
@@ -96,7 +98,7 @@ static ALWAYS_INLINE __m512i tq2_partner(const int8_t *q, unsigned n)
 static ALWAYS_INLINE void tq2_dots(const struct product *p, uint32_t output, const int8_t *q,
                 const unsigned W, const unsigned R, __m512i sums[])
 {
-        const uint8_t *next = p->weights + output * p->row_bytes;
+        const uint8_t *next = p->weights + output * p->row_bytes, *fetched = next;
         uint32_t blocks = p->blocks, columns = p->columns;
         size_t row_bytes = p->row_bytes;
         __m512i acc[16];
@@ -109,10 +111,11 @@ static ALWAYS_INLINE void tq2_dots(const struct product *p, uint32_t output, con
 
                 UNROLL
                 for (unsigned w = 0; w < W; w++) {
-                        fetch_ahead(p, next + w * row_bytes);
+                        fetch_ahead(p, fetched + w * TQ2_BLOCK);
                         block[w] = load_tq2(next + w * row_bytes);
                 }
                 next += TQ2_BLOCK;
+                fetched += W * TQ2_BLOCK;
                 UNROLL
                 for (unsigned n = 0; n < 4; n++) {
                         __m512i mask = _mm512_set1_epi8((char)(3u << 2 * n));
@@ -145,7 +148,7 @@ static ALWAYS_INLINE void tq2_dots(const struct product *p, uint32_t output, con
 static ALWAYS_INLINE void tq1_dots(const struct product *p, uint32_t output, const int8_t *partners,
                 const unsigned W, const unsigned R, __m512i sums[])
 {
-        const uint8_t *next = p->weights + output * p->row_bytes;
+        const uint8_t *next = p->weights + output * p->row_bytes, *fetched = next;
         uint32_t blocks = p->blocks;
         size_t row_bytes = p->row_bytes, q_bytes = (size_t)blocks * TQ1_DIGITS * LINE;
         __m512i acc[4], following[4];
@@ -158,10 +161,11 @@ static ALWAYS_INLINE void tq1_dots(const struct product *p, uint32_t output, con
 
                 UNROLL
                 for (unsigned w = 0; w < W; w++) {
-                        fetch_ahead(p, next + w * row_bytes);
+                        fetch_ahead(p, fetched + w * TQ1_BLOCK);
                         t[w] = load_tq1(next + w * row_bytes);
                 }
                 next += TQ1_BLOCK;
+                fetched += W * TQ1_BLOCK;
                 UNROLL
                 for (unsigned n = 0; n < TQ1_DIGITS; n++) {
                         __m512i partner[4];
@@ -230,12 +234,11 @@ static ALWAYS_INLINE __m128i sum_lanes(const __m512i v[4])
 }
 
 /* Outputs [begin, end) of all rows, W at a time; W · R is at most 4. Says where it ended: less than W are
- * left. Of TQ2_0 two weight rows side by side hide the latencies and leave registers free, TQ1_0's longer
- * chains want four. */
+ * left. TQ2_0's rows go one by one, TQ1_0's longer chains want four side by side. */
 static ALWAYS_INLINE uint32_t decode_outputs(const struct product *p, const struct decoded_rows *rows,
                 uint32_t begin, uint32_t end, const uint32_t dtype, const unsigned W, const unsigned R)
 {
-        const unsigned side = dtype == QVF_TQ2_0 && W > 2 ? 2 : W;
+        const unsigned side = dtype == QVF_TQ2_0 ? 1 : W;
         uint32_t n = begin;
 
         for (; n + W <= end; n += W) {

@@ -7,7 +7,7 @@
 #include "plugins/cpu/bytes/few.h"
 
 #define DECODE_ROWS 4u   /* up to here the weights are read without a panel */
-#define AHEAD 16384u     /* bytes that decode prefetches ahead */
+#define AHEAD 6144u      /* bytes that decode prefetches ahead */
 #define PANEL_ROWS 64u   /* rows of weights in a panel */
 #define PANEL_BLOCKS 16u /* of columns: a panel is 260 KiB at most: half of a common L2 */
 
@@ -102,6 +102,7 @@ static ALWAYS_INLINE void decode_outputs(const struct product *p, const int8_t *
 {
         size_t q_bytes = p->blocks * ordered_block(dtype);
         const uint8_t *block = p->weights + n * p->row_bytes;
+        uintptr_t ahead = (uintptr_t)block + AHEAD; /* through the rows as they stand in memory */
         struct few_sums sums[4];
 
         UNROLL
@@ -109,11 +110,8 @@ static ALWAYS_INLINE void decode_outputs(const struct product *p, const int8_t *
                 sums[i] = (struct few_sums){ 0 };
         for (uint32_t b = p->blocks; b > 0; b--, block += ternary_block_bytes(dtype)) {
                 UNROLL
-                for (unsigned w = 0; w < W; w++) {
-                        uintptr_t ahead = (uintptr_t)block + w * p->row_bytes + AHEAD;
-
+                for (unsigned w = 0; w < W; w++, ahead += ternary_block_bytes(dtype))
                         fetch((const void *)(ahead < p->end ? ahead : p->end));
-                }
                 UNROLL
                 for (unsigned k = 0; k < CHUNKS; k++) {
                         bytes chunk[2];

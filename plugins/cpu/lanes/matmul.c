@@ -11,8 +11,11 @@
 #define STEP (32u / LANES)                /* vectors at a time: a block of weights that share a scale */
 #define THIN_COLUMNS 64u
 #define THIN_ROWS 8u
-#define THIN_OUTPUTS 64u /* whose weights stand in panels at a time: 16 KiB at most */
-#define TASK_OUTPUTS 32u /* handed out at a time */
+#define THIN_OUTPUTS 64u                  /* whose weights stand in panels at a time: 16 KiB at most */
+#define STREAM_ROWS 4u                    /* up to here weights are read row by row */
+#define STREAM_SIDE (LANES > 8 ? 1u : 2u) /* that many side by side */
+#define STREAM_TASKS 16u                  /* of a thread then */
+#define TASK_OUTPUTS 32u                  /* handed out at a time */
 #define TASK_ROWS (LANES > 8 ? 48u : 32u)
 #define AHEAD (LANES > 8 ? 6144u : 8192u) /* bytes prefetched ahead while there are few rows */
 
@@ -101,6 +104,12 @@ static __attribute__((noinline)) float rest_of(const struct product *p, uint32_t
         return fold(sum);
 }
 
+/* Of 32 columns, rounded down. */
+static ALWAYS_INLINE size_t step_bytes(const uint32_t dtype)
+{
+        return dense_row_bytes(dtype, 256) / 8;
+}
+
 /* A model's weights are finite. */
 static ALWAYS_INLINE floats load_finite(const uint32_t dtype, const uint8_t *row, uint32_t c)
 {
@@ -112,7 +121,7 @@ static ALWAYS_INLINE void add_products(const uint8_t *weights, size_t row_bytes,
                 size_t columns, uint32_t c, const uint32_t dtype, const unsigned W, const unsigned R,
                 floats acc[])
 {
-        floats w[TILE_OUTPUTS], from[TILE_ROWS];
+        floats w[TILE_OUTPUTS], from[TILE_ROWS > STREAM_ROWS ? TILE_ROWS : STREAM_ROWS];
 
         UNROLL
         for (unsigned i = 0; i < W && R > W; i++)
@@ -133,13 +142,22 @@ static ALWAYS_INLINE void add_products(const uint8_t *weights, size_t row_bytes,
         }
 }
 
+static ALWAYS_INLINE void fetch_ahead(const struct product *p, uintptr_t weights)
+{
+        uintptr_t ahead = weights + AHEAD;
+
+        fetch((const void *)(ahead < p->end ? ahead : p->end));
+}
+
+/* R rows of x by W rows of weights; `fetching`: the weights behind them meanwhile. */
 static ALWAYS_INLINE void tile(const struct product *p, uint32_t n, uint32_t row, const uint32_t dtype,
-                const unsigned W, const unsigned R)
+                const unsigned W, const unsigned R, const bool fetching)
 {
         const uint8_t *weights = p->weights + n * p->row_bytes;
         const float *x = p->x + row * (size_t)p->columns;
         uint32_t columns = p->columns;
         size_t row_bytes = p->row_bytes;
+        uintptr_t fetched = (uintptr_t)weights;
         float sums[TILE_OUTPUTS * TILE_ROWS];
         floats acc[TILE_OUTPUTS * TILE_ROWS];
 
@@ -147,6 +165,11 @@ static ALWAYS_INLINE void tile(const struct product *p, uint32_t n, uint32_t row
         for (unsigned i = 0; i < W * R; i++)
                 acc[i] = zeros();
         for (uint32_t step = 0; step < columns / 32 * 32; step += 32) {
+                if (fetching) { /* through the rows as they stand in memory */
+                        for (size_t i = 0; i < W * step_bytes(dtype); i += LINE)
+                                fetch_ahead(p, fetched + i);
+                        fetched += W * step_bytes(dtype);
+                }
                 UNROLL
                 for (unsigned v = 0; v < STEP;
                                 v++) /* with | it is seen where in its block a vector stands */
@@ -163,39 +186,73 @@ static ALWAYS_INLINE void tile(const struct product *p, uint32_t n, uint32_t row
                 finish(p, row + r, n, sums + r * W, W);
 }
 
+static ALWAYS_INLINE void stream_some(
+                const struct product *p, uint32_t n, const uint32_t dtype, const unsigned W)
+{
+        switch (p->rows) {
+        case 1: tile(p, n, 0, dtype, W, 1, true); break;
+        case 2: tile(p, n, 0, dtype, W, 2, true); break;
+        case 3: tile(p, n, 0, dtype, W, 3, true); break;
+        default: tile(p, n, 0, dtype, W, 4, true); break;
+        }
+}
+
+/* All rows of x, few as they are, by as few rows of weights at a time as hide the additions' latency: of several streams
+ * side by side the hardware follows none, and some lines come twice. */
+static ALWAYS_INLINE void stream(const struct product *p, uint32_t n, uint32_t end, const uint32_t dtype)
+{
+        for (; n + STREAM_SIDE <= end; n += STREAM_SIDE)
+                stream_some(p, n, dtype, STREAM_SIDE);
+        for (; n < end; n++)
+                stream_some(p, n, dtype, 1);
+}
+
 static ALWAYS_INLINE void tiles(const struct product *p, uint32_t n, uint32_t end, uint32_t row,
                 uint32_t row_end, const uint32_t dtype)
 {
+        if (p->rows <= STREAM_ROWS) {
+                stream(p, n, end, dtype);
+                return;
+        }
         for (; n + TILE_OUTPUTS <= end; n += TILE_OUTPUTS) {
-                uintptr_t ahead = (uintptr_t)p->weights + n * p->row_bytes + AHEAD;
+                uintptr_t weights = (uintptr_t)p->weights + n * p->row_bytes;
                 uint32_t r = row;
 
                 /* By the task that comes first of those that read them. */
-                for (size_t i = 0; row == 0 && i < TILE_OUTPUTS * p->row_bytes; i += LINE, ahead += LINE)
-                        fetch((const void *)(ahead < p->end ? ahead : p->end));
+                for (size_t i = 0; row == 0 && i < TILE_OUTPUTS * p->row_bytes; i += LINE)
+                        fetch_ahead(p, weights + i);
                 for (; r + TILE_ROWS <= row_end; r += TILE_ROWS)
-                        tile(p, n, r, dtype, TILE_OUTPUTS, TILE_ROWS);
+                        tile(p, n, r, dtype, TILE_OUTPUTS, TILE_ROWS, false);
                 for (; TILE_ROWS > 4 && r + 4 <= row_end; r += 4)
-                        tile(p, n, r, dtype, TILE_OUTPUTS, 4);
+                        tile(p, n, r, dtype, TILE_OUTPUTS, 4, false);
                 for (; TILE_ROWS > 2 && r + 2 <= row_end; r += 2)
-                        tile(p, n, r, dtype, TILE_OUTPUTS, 2);
+                        tile(p, n, r, dtype, TILE_OUTPUTS, 2, false);
                 for (; r < row_end; r++)
-                        tile(p, n, r, dtype, TILE_OUTPUTS, 1);
+                        tile(p, n, r, dtype, TILE_OUTPUTS, 1, false);
         }
         for (; n < end; n++)
                 for (uint32_t r = row; r < row_end; r++)
-                        tile(p, n, r, dtype, 1, 1);
+                        tile(p, n, r, dtype, 1, 1, false);
+}
+
+/* Outputs handed out at a time. Where weights are streamed a thread keeps to its own long enough that what it fetched
+ * for the next thread is little. */
+static uint32_t task_outputs(const struct cpu_call *call, const struct product *p)
+{
+        uint32_t many = p->outputs / (call->n_threads * STREAM_TASKS);
+
+        return p->rows <= STREAM_ROWS && many > TASK_OUTPUTS ? many : TASK_OUTPUTS;
 }
 
 static void wide(const struct cpu_call *call, const struct product *p)
 {
-        uint32_t row_tasks = (p->rows + TASK_ROWS - 1) / TASK_ROWS;
-        uint32_t output_tasks = (p->outputs + TASK_OUTPUTS - 1) / TASK_OUTPUTS;
+        uint32_t row_tasks = (p->rows + TASK_ROWS - 1) / TASK_ROWS, at_once = task_outputs(call, p);
+        uint32_t output_tasks = (p->outputs + at_once - 1) / at_once;
 
         for (uint32_t task = cpu_next(call); task < row_tasks * output_tasks; task = cpu_next(call)) {
-                uint32_t row = task % row_tasks * TASK_ROWS, n = task / row_tasks * TASK_OUTPUTS;
+                uint32_t row = task % row_tasks * TASK_ROWS, n = task / row_tasks * at_once;
                 uint32_t row_end = row + TASK_ROWS < p->rows ? row + TASK_ROWS : p->rows;
-                uint32_t end = n + TASK_OUTPUTS < p->outputs ? n + TASK_OUTPUTS : p->outputs;
+                uint32_t end = n + at_once < p->outputs ? n + at_once : p->outputs;
 
                 if (nothing_to_add(p, row, row_end))
                         continue;
