@@ -3,7 +3,8 @@
  * and share the work out between them. A result must not depend on how many threads there are.
  *
  * A kernel of an operation that cpu_by_rows() names shares its rows out by cpu_share(call, call->rows, 1, …) and by nothing
- * else, so that several of these follow each other without a barrier: a row stays with its thread. */
+ * else, so that several of these follow each other without a barrier: a row stays with its thread. Of several in a row each
+ * is called for a strip of the thread's rows before any is for the next strip, while the rows are in L1. */
 #ifndef QVF_PLUGINS_CPU_KERNEL_H
 #define QVF_PLUGINS_CPU_KERNEL_H
 
@@ -28,6 +29,9 @@ struct cpu_call {
         struct cpu_operand operand[QVF_OP_OPERANDS];
         const struct qvf_args *args;
         uint32_t rows; /* R: resolved from op->rows */
+        struct {       /* of the thread's share, the pieces from `first` on; count 0: all of them */
+                uint32_t first, count;
+        } strip;
         unsigned thread, n_threads;
         void *scratch; /* shared by all threads, 64-byte aligned, as large as the kernel's scratch_bytes() said */
         /* Waits until every thread has come here. NULL with one thread: use cpu_barrier(). */
@@ -113,6 +117,13 @@ static inline void cpu_share(const struct cpu_call *call, uint32_t count, uint32
         uint64_t begin = pieces * call->thread / call->n_threads * grain;
         uint64_t end = pieces * (call->thread + 1) / call->n_threads * grain;
 
+        if (call->strip.count > 0) {
+                begin += (uint64_t)call->strip.first * grain;
+                if (end > begin + (uint64_t)call->strip.count * grain)
+                        end = begin + (uint64_t)call->strip.count * grain;
+                if (begin > end)
+                        begin = end;
+        }
         *ret_begin = (uint32_t)(begin < count ? begin : count);
         *ret_end = (uint32_t)(end < count ? end : count);
 }

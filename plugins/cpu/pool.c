@@ -23,6 +23,8 @@
  * thread looks long where its last wait was over within that time, and shortly where it was not. */
 #define SPIN_NS 25000
 #define SPIN_LONG_NS 100000
+#define STRIP_NUMBERS 4096u  /* of the widest operand of a strip of rows: 16 KiB */
+#define STRIPS_FROM 0x40000u /* numbers of a thread's share: 1 MiB */
 #define PAUSED_ONE (1u << 16)
 #define PINNED_ROWS 8u /* the most rows of a run whose steps are short */
 
@@ -194,22 +196,73 @@ static uint32_t group_end(const struct qvf_program *program, uint32_t step)
         return step;
 }
 
-static void run_steps(struct cpu_call *call, const struct qvf_program *program, uint32_t step, uint32_t end)
+static void run_step(struct cpu_call *call, const struct qvf_program *program, uint32_t step, bool many)
 {
         struct cpu_pool *pool = call->context;
+        const struct cpu_step *s = &program->steps[step];
+
+        call->op = &s->op;
+        memcpy(call->operand, s->operand, sizeof(call->operand));
+        call->rows = rows_of(s, &program->args);
+        call->scratch = s->group[many].scratch;
+        call->next = &pool->work[s->group[many].slot].next;
+        /* No rows, nothing to do, but for the one result that has no rows of them. */
+        if (call->rows > 0 || s->op.kind == QVF_OP_MATMUL_WEIGHT_BACKWARD)
+                s->kernel.run(call);
+}
+
+/* Where the steps end that begin at `step` and go through the same rows one by one: each strip of rows is taken through
+ * all of them. */
+static uint32_t strips_end(const struct qvf_program *program, uint32_t step, uint32_t end)
+{
+        uint32_t rows = rows_of(&program->steps[step], &program->args), i = step;
+
+        while (i < end && cpu_by_rows(program->steps[i].op.kind) && program->steps[i].scratch_bytes == 0 &&
+                        rows_of(&program->steps[i], &program->args) == rows)
+                i++;
+        return i;
+}
+
+/* The rows of a strip: as many as leave what one step writes and the next one reads in L1. All of a thread's share where
+ * that is not far from L2 anyway. */
+static uint32_t strip_rows(const struct qvf_program *program, uint32_t step, uint32_t end, uint32_t share)
+{
+        uint32_t widest = 1;
+
+        for (; step < end; step++)
+                for (unsigned i = 0; i < 3; i++)
+                        if (program->steps[step].operand[i].columns > widest)
+                                widest = program->steps[step].operand[i].columns;
+        if ((uint64_t)share * widest < STRIPS_FROM)
+                return share;
+        return widest < STRIP_NUMBERS ? STRIP_NUMBERS / widest : 1;
+}
+
+static void run_strips(struct cpu_call *call, const struct qvf_program *program, uint32_t step, uint32_t end,
+                bool many)
+{
+        uint32_t rows = rows_of(&program->steps[step], &program->args);
+        uint32_t share = (rows + call->n_threads - 1) / call->n_threads; /* of a thread, at most */
+
+        call->strip.count = strip_rows(program, step, end, share);
+        for (call->strip.first = 0; call->strip.first < share; call->strip.first += call->strip.count)
+                for (uint32_t i = step; i < end; i++)
+                        run_step(call, program, i, many);
+        call->strip.count = call->strip.first = 0;
+}
+
+static void run_steps(struct cpu_call *call, const struct qvf_program *program, uint32_t step, uint32_t end)
+{
         bool many = many_rows(program);
 
-        for (; step < end; step++) {
-                const struct cpu_step *s = &program->steps[step];
+        while (step < end) {
+                uint32_t strips = strips_end(program, step, end);
 
-                call->op = &s->op;
-                memcpy(call->operand, s->operand, sizeof(call->operand));
-                call->rows = rows_of(s, &program->args);
-                call->scratch = s->group[many].scratch;
-                call->next = &pool->work[s->group[many].slot].next;
-                /* No rows, nothing to do, but for the one result that has no rows of them. */
-                if (call->rows > 0 || s->op.kind == QVF_OP_MATMUL_WEIGHT_BACKWARD)
-                        s->kernel.run(call);
+                if (strips > step + 1)
+                        run_strips(call, program, step, strips, many);
+                else
+                        run_step(call, program, step, many);
+                step = strips > step ? strips : step + 1;
         }
 }
 
