@@ -12,7 +12,7 @@
 #include "engine/backend/host.h"
 
 /* ROWS are more than L2 holds, which are gone through in strips. */
-enum { COLUMNS = 256, ROWS = 2100, FEW = 60, ACTIVATIONS = 6, QUANTISED = 2, STEPS = 60, PROGRAMS = 32 };
+enum { COLUMNS = 256, ROWS = 2100, FEW = 60, ACTIVATIONS = 6, QUANTISED = 2, STEPS = 60, PROGRAMS = 16 };
 /* Values: activations, quantised ones with their scales, weights. */
 enum { Q = ACTIVATIONS, SCALE = Q + QUANTISED, WEIGHT = SCALE + QUANTISED, TERNARY, NORM, VALUES };
 
