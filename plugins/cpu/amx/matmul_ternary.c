@@ -8,18 +8,10 @@
 #include "plugins/cpu/amx/share.h"
 #include "plugins/cpu/amx/weights.h"
 
-#define FEW_ROWS 4u
 #define UNPACKING 2u /* to unpack 32 rows of W takes as long as two blocks' products */
 
 struct product {
-        float *y;
-        const int8_t *q;
-        const float *scale;
-        const uint8_t *weights;
-        uint32_t dtype;
-        uint32_t rows, outputs, columns;
-        size_t row_bytes;
-        float weight_scale;
+        struct ternary_product of;
         int8_t *panel; /* [2][columns / 4][16 rows of W][4 columns] */
         int8_t *last;  /* the last block's rows of q, filled up with zeros; in use where last_row is */
         uint32_t last_row;
@@ -37,16 +29,7 @@ static struct product product_of(const struct cpu_call *call)
         int8_t *panel = (int8_t *)call->scratch + call->thread * 2 * panel_bytes(w->columns);
 
         return (struct product){
-                .y = call->operand[0].data,
-                .q = call->operand[1].data,
-                .scale = call->operand[2].data,
-                .weights = w->data,
-                .dtype = w->dtype,
-                .rows = call->rows,
-                .outputs = w->rows,
-                .columns = w->columns,
-                .row_bytes = ternary_row_bytes(w->dtype, w->columns),
-                .weight_scale = w->scale,
+                .of = ternary_product_of(call),
                 .panel = panel,
                 .last = panel + panel_bytes(w->columns),
                 .last_row = call->rows / BLOCK_SIDE * BLOCK_SIDE,
@@ -56,48 +39,49 @@ static struct product product_of(const struct cpu_call *call)
 /* Block `block` of 16 rows of W: four tiles. */
 static ALWAYS_INLINE void unpack(const struct product *p, uint32_t output, uint32_t block, int8_t *tiles)
 {
-        const uint8_t *from = p->weights + (size_t)block * (p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK);
-        uint32_t left = output < p->outputs ? p->outputs - output : 0;
+        const uint8_t *from =
+                        p->of.weights + (size_t)block * (p->of.dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK);
+        uint32_t left = output < p->of.outputs ? p->of.outputs - output : 0;
 
-        unpack_tiles(p->dtype, from + (size_t)(left ? output : 0) * p->row_bytes, p->row_bytes,
+        unpack_tiles(p->of.dtype, from + (size_t)(left ? output : 0) * p->of.row_bytes, p->of.row_bytes,
                         left < TILE_SIDE ? left : TILE_SIDE, tiles);
 }
 
 static void unpack_panel_of(const struct product *p, uint32_t output)
 {
         for (uint32_t half = 0; half < 2; half++)
-                for (uint32_t block = 0; block < p->columns / QVF_TERNARY_BLOCK; block++)
+                for (uint32_t block = 0; block < p->of.columns / QVF_TERNARY_BLOCK; block++)
                         unpack(p, output + half * TILE_SIDE, block,
-                                        p->panel + (size_t)half * TILE_SIDE * p->columns +
+                                        p->panel + (size_t)half * TILE_SIDE * p->of.columns +
                                                         (size_t)block * TILES_EACH * TILE_BYTES);
 }
 
 static void fill_last(const struct product *p)
 {
-        size_t bytes = (size_t)(p->rows - p->last_row) * p->columns;
+        size_t bytes = (size_t)(p->of.rows - p->last_row) * p->of.columns;
 
-        memcpy(p->last, p->q + (size_t)p->last_row * p->columns, bytes);
-        memset(p->last + bytes, 0, panel_bytes(p->columns) - bytes);
+        memcpy(p->last, p->of.q + (size_t)p->last_row * p->of.columns, bytes);
+        memset(p->last + bytes, 0, panel_bytes(p->of.columns) - bytes);
 }
 
 /* Rows [row, row + rows) of y, 32 columns at most. */
 static void store_block(
                 const struct product *p, const int32_t *sums, uint32_t row, uint32_t rows, uint32_t output)
 {
-        uint32_t left = p->outputs - output;
+        uint32_t left = p->of.outputs - output;
         __mmask16 low = lanes_left(left), high = left > LANES ? lanes_left(left - LANES) : 0;
-        __m512 weight_scale = _mm512_set1_ps(p->weight_scale);
-        float *y = p->y + (size_t)row * p->outputs + output;
+        __m512 weight_scale = _mm512_set1_ps(p->of.weight_scale);
+        float *y = p->of.y + (size_t)row * p->of.outputs + output;
         float scale[BLOCK_SIDE], lost[BLOCK_SIDE]; /* W.scale · scale[r] in float, and what rounding lost */
 
         for (uint32_t r = 0; r < rows; r += LANES) {
-                __m512 s = _mm512_maskz_loadu_ps(lanes_left(rows - r), p->scale + row + r);
+                __m512 s = _mm512_maskz_loadu_ps(lanes_left(rows - r), p->of.scale + row + r);
                 __m512 product = _mm512_mul_ps(weight_scale, s);
 
                 _mm512_storeu_ps(scale + r, product);
                 _mm512_storeu_ps(lost + r, _mm512_fmsub_ps(weight_scale, s, product));
         }
-        for (uint32_t r = 0; r < rows; r++, y += p->outputs, sums += BLOCK_SIDE) {
+        for (uint32_t r = 0; r < rows; r++, y += p->of.outputs, sums += BLOCK_SIDE) {
                 __m512 h = _mm512_set1_ps(scale[r]), l = _mm512_set1_ps(lost[r]);
                 __m512 a = _mm512_cvtepi32_ps(_mm512_load_si512(sums));
                 __m512 b = _mm512_cvtepi32_ps(_mm512_load_si512(sums + LANES));
@@ -110,19 +94,19 @@ static void store_block(
 static void run_block(const struct product *p, uint32_t row, uint32_t output)
 {
         _Alignas(64) int32_t sums[BLOCK_SIDE * BLOCK_SIDE];
-        uint32_t rows = p->rows - row < BLOCK_SIDE ? p->rows - row : BLOCK_SIDE;
-        const int8_t *q = rows < BLOCK_SIDE ? p->last : p->q + (size_t)row * p->columns;
-        const int8_t *second = q + (size_t)TILE_SIDE * p->columns;
-        const int8_t *panel = p->panel, *right = p->panel + (size_t)TILE_SIDE * p->columns;
+        uint32_t rows = p->of.rows - row < BLOCK_SIDE ? p->of.rows - row : BLOCK_SIDE;
+        const int8_t *q = rows < BLOCK_SIDE ? p->last : p->of.q + (size_t)row * p->of.columns;
+        const int8_t *second = q + (size_t)TILE_SIDE * p->of.columns;
+        const int8_t *panel = p->panel, *right = p->panel + (size_t)TILE_SIDE * p->of.columns;
 
         tiles_clear();
-        for (uint32_t k = 0; k < p->columns; k += TILE_LINE) {
+        for (uint32_t k = 0; k < p->of.columns; k += TILE_LINE) {
                 tiles_load_columns(panel + (size_t)k * TILE_SIDE, right + (size_t)k * TILE_SIDE);
                 if (rows > TILE_SIDE) {
-                        tiles_load_rows(q + k, second + k, p->columns);
+                        tiles_load_rows(q + k, second + k, p->of.columns);
                         tiles_multiply_bytes();
                 } else {
-                        tiles_load_some_rows(q + k, p->columns);
+                        tiles_load_some_rows(q + k, p->of.columns);
                         tiles_multiply_some_bytes();
                 }
         }
@@ -151,9 +135,9 @@ static bool next_task(const struct cpu_call *call, const struct tasks *tasks, st
 /* A part of a later task's weights; it unpacks them when this one is done. */
 static void fetch_part(const struct product *p, const struct task *later, uint32_t part, uint32_t parts)
 {
-        uint32_t left = p->outputs - later->output, rows = left < BLOCK_SIDE ? left : BLOCK_SIDE;
-        const uint8_t *from = p->weights + later->output * p->row_bytes;
-        size_t bytes = rows * p->row_bytes;
+        uint32_t left = p->of.outputs - later->output, rows = left < BLOCK_SIDE ? left : BLOCK_SIDE;
+        const uint8_t *from = p->of.weights + later->output * p->of.row_bytes;
+        size_t bytes = rows * p->of.row_bytes;
 
         for (size_t i = bytes * part / parts; i < bytes * (part + 1) / parts; i += LINE)
                 _mm_prefetch((const char *)from + i, _MM_HINT_T1);
@@ -169,12 +153,13 @@ struct left {
 static ALWAYS_INLINE struct left rows_of_block(
                 const struct product *p, uint32_t row, uint32_t rows, uint32_t block, int8_t *copy)
 {
-        const int8_t *q = p->q + (size_t)row * p->columns + (size_t)block * QVF_TERNARY_BLOCK;
+        const int8_t *q = p->of.q + (size_t)row * p->of.columns + (size_t)block * QVF_TERNARY_BLOCK;
 
-        if (row + BLOCK_SIDE <= p->rows)
-                return (struct left){ q, p->columns, rows <= TILE_SIDE };
-        for (uint32_t r = 0; row + r < p->rows; r++)
-                memcpy(copy + (size_t)r * QVF_TERNARY_BLOCK, q + (size_t)r * p->columns, QVF_TERNARY_BLOCK);
+        if (row + BLOCK_SIDE <= p->of.rows)
+                return (struct left){ q, p->of.columns, rows <= TILE_SIDE };
+        for (uint32_t r = 0; row + r < p->of.rows; r++)
+                memcpy(copy + (size_t)r * QVF_TERNARY_BLOCK, q + (size_t)r * p->of.columns,
+                                QVF_TERNARY_BLOCK);
         return (struct left){ copy, QVF_TERNARY_BLOCK, rows <= TILE_SIDE };
 }
 
@@ -213,7 +198,7 @@ struct own_block {
 static void run_own_block(const struct product *p, const struct own_block *b, struct own *own)
 {
         _Alignas(64) int32_t sums[BLOCK_SIDE * BLOCK_SIDE];
-        uint32_t blocks = p->columns / QVF_TERNARY_BLOCK;
+        uint32_t blocks = p->of.columns / QVF_TERNARY_BLOCK;
 
         tiles_clear();
         for (uint32_t block = 0; block < blocks; block++) {
@@ -226,9 +211,9 @@ static void run_own_block(const struct product *p, const struct own_block *b, st
                 UNROLL
                 for (unsigned part = 0; part < TILES_EACH; part++) {
                         multiply(&left, now, part);
-                        if (b->later.output < p->outputs)
+                        if (b->later.output < p->of.outputs)
                                 fetch_part(p, &b->later, block * TILES_EACH + part, blocks * TILES_EACH);
-                        if (part % 2 == 0 && output < p->outputs)
+                        if (part % 2 == 0 && output < p->of.outputs)
                                 unpack(p, output + part / 2 * TILE_SIDE, next_block,
                                                 next + part / 2 * TILES_EACH * TILE_BYTES);
                 }
@@ -242,13 +227,13 @@ static void run_own_rows(const struct cpu_call *call, const struct product *p)
         struct own own = { .turn = 0 };
         uint32_t begin, end;
 
-        cpu_share(call, p->rows, 1, &begin, &end);
+        cpu_share(call, p->of.rows, 1, &begin, &end);
         if (begin == end)
                 return;
         tiles_begin();
         unpack(p, 0, 0, own.tiles[0]);
         unpack(p, TILE_SIDE, 0, own.tiles[0] + TILES_EACH * TILE_BYTES);
-        for (uint32_t output = 0; output < p->outputs; output += BLOCK_SIDE) {
+        for (uint32_t output = 0; output < p->of.outputs; output += BLOCK_SIDE) {
                 for (uint32_t row = begin; row < end; row += BLOCK_SIDE) {
                         bool last = end - row <= BLOCK_SIDE;
                         struct own_block b = {
@@ -256,7 +241,7 @@ static void run_own_rows(const struct cpu_call *call, const struct product *p)
                                 .rows = last ? end - row : BLOCK_SIDE,
                                 .output = output,
                                 .next_output = last ? output + BLOCK_SIDE : output,
-                                .later.output = row == begin ? output + BLOCK_SIDE : p->outputs,
+                                .later.output = row == begin ? output + BLOCK_SIDE : p->of.outputs,
                         };
 
                         run_own_block(p, &b, &own);
@@ -275,16 +260,16 @@ bool cpu_amx_matmul_ternary_by_rows(const struct cpu_operand *operands)
 void cpu_amx_matmul_ternary(const struct cpu_call *call)
 {
         struct product p = product_of(call);
-        struct tasks tasks = { .panels = (p.outputs + BLOCK_SIDE - 1) / BLOCK_SIDE,
-                .blocks = (p.rows + BLOCK_SIDE - 1) / BLOCK_SIDE };
+        struct tasks tasks = { .panels = (p.of.outputs + BLOCK_SIDE - 1) / BLOCK_SIDE,
+                .blocks = (p.of.rows + BLOCK_SIDE - 1) / BLOCK_SIDE };
         struct task task, later;
-        bool more, filled = p.last_row == p.rows;
+        bool more, filled = p.last_row == p.of.rows;
 
-        if (p.rows <= FEW_ROWS) {
+        if (p.of.rows <= DECODE_ROWS) {
                 cpu_avx512_matmul_ternary(call);
                 return;
         }
-        if (cpu_many_rows(p.rows, call->n_threads) && cpu_amx_matmul_ternary_by_rows(call->operand)) {
+        if (cpu_many_rows(p.of.rows, call->n_threads) && cpu_amx_matmul_ternary_by_rows(call->operand)) {
                 run_own_rows(call, &p);
                 return;
         }
@@ -314,10 +299,10 @@ size_t cpu_amx_matmul_ternary_scratch(
         struct cpu_operand some[4];
 
         memcpy(some, operands, sizeof(some));
-        if (some[1].rows > FEW_ROWS)
-                some[1].rows = FEW_ROWS;
+        if (some[1].rows > DECODE_ROWS)
+                some[1].rows = DECODE_ROWS;
         few = cpu_avx512_matmul_ternary_scratch(op, some, n_threads);
-        return operands[1].rows > FEW_ROWS && many > few ? many : few;
+        return operands[1].rows > DECODE_ROWS && many > few ? many : few;
 }
 
 bool cpu_amx_matmul_ternary_supports(const struct qvf_op *op, const struct cpu_operand *operands)

@@ -17,23 +17,7 @@
 #define SLICES (QVF_TERNARY_BLOCK / SLICE)
 #define HALVES (SLICE / 64) /* what tq1_slice() takes out at a time */
 #define STRIPS (SLICE / TILE_SIDE)
-#define LOST 254.0f  /* steps of p in one step of q */
 #define UNPACKING 2u /* to unpack a slice takes as long as two blocks of 16 rows */
-
-struct product {
-        float *dx;
-        const float *dy;
-        const uint8_t *weights;
-        uint32_t dtype;
-        uint32_t rows, outputs, columns; /* outputs: rows of W, columns of dy; columns: of dx */
-        size_t row_bytes, packed_row;    /* packed_row: bytes of a row of bytes, whole lines */
-        bool accumulate;
-        float scale;
-        /* In the scratch: */
-        int8_t *packed; /* for each block of 16 rows of dy their q, then their p */
-        float *factor;  /* W.scale · m / 127 of each row */
-        int8_t *panel;  /* [8][packed_row / 4][16 columns][4 rows of W] */
-};
 
 static uint32_t block_count(uint32_t rows)
 {
@@ -45,36 +29,14 @@ static size_t packed_bytes(uint32_t rows, size_t packed_row)
         return (size_t)block_count(rows) * BLOCK_SIDE * packed_row;
 }
 
-static size_t factor_bytes(uint32_t rows)
+static struct gradient_scratch scratch_of(uint32_t rows, uint32_t outputs)
 {
-        return round_up(rows * sizeof(float), LINE);
+        size_t packed_row = round_up(outputs, TILE_LINE);
+
+        return (struct gradient_scratch){ packed_row, packed_bytes(rows, packed_row), SLICE * packed_row };
 }
 
-static struct product product_of(const struct cpu_call *call)
-{
-        const struct cpu_operand *dx = &call->operand[0], *dy = &call->operand[1], *w = &call->operand[2];
-        size_t packed_row = round_up(w->rows, TILE_LINE);
-        uint8_t *factor = (uint8_t *)call->scratch + packed_bytes(dx->rows, packed_row);
-
-        return (struct product){
-                .dx = dx->data,
-                .dy = dy->data,
-                .weights = w->data,
-                .dtype = w->dtype,
-                .rows = call->rows,
-                .outputs = w->rows,
-                .columns = dx->columns,
-                .row_bytes = ternary_row_bytes(w->dtype, w->columns),
-                .packed_row = packed_row,
-                .accumulate = call->op->flags & QVF_ACCUMULATE,
-                .scale = w->scale,
-                .packed = call->scratch,
-                .factor = (float *)factor,
-                .panel = (int8_t *)factor + factor_bytes(dx->rows) + call->thread * SLICE * packed_row,
-        };
-}
-
-static void pack_row(const struct product *p, uint32_t row)
+static void pack_row(const struct ternary_gradient *p, uint32_t row)
 {
         const float *dy = p->dy + (size_t)row * p->outputs;
         int8_t *q = p->packed + ((size_t)row / TILE_SIDE * BLOCK_SIDE + row % TILE_SIDE) * p->packed_row;
@@ -92,11 +54,11 @@ static void pack_row(const struct product *p, uint32_t row)
                 _mm_store_si128((__m128i *)(q + n), _mm512_cvtsepi32_epi8(whole));
                 _mm_store_si128((__m128i *)(rest + n), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(lost)));
         }
-        p->factor[row] = p->scale * (largest / 127.0f);
+        p->row[row].factor = p->scale * (largest / 127.0f);
 }
 
 /* A block that is not full has rows of zeros. */
-static void pack(const struct cpu_call *call, const struct product *p)
+static void pack(const struct cpu_call *call, const struct ternary_gradient *p)
 {
         uint32_t begin, end, rows = block_count(p->rows) * TILE_SIDE;
 
@@ -143,14 +105,14 @@ static ALWAYS_INLINE void unpack_tq1(const __m512i row[4], int8_t *to, size_t st
 }
 
 /* A slice's columns of all rows of W; those that are not there are zeros. */
-static void unpack(const struct product *p, uint32_t slice)
+static void unpack(const struct ternary_gradient *p, uint32_t slice)
 {
         const __m512i one = _mm512_set1_epi8(1);
         size_t strip = p->packed_row * TILE_SIDE;
         const uint8_t *block = p->weights + slice / SLICES * (p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK);
 
         for (uint32_t n = 0; n < p->packed_row; n += 4) {
-                int8_t *to = p->panel + (size_t)n * TILE_SIDE;
+                int8_t *to = (int8_t *)p->panel + (size_t)n * TILE_SIDE;
                 uint32_t rows = n < p->outputs ? p->outputs - n : 0;
 
                 for (uint32_t j = 0; j < 4 && n + AHEAD + j < p->outputs; j++) {
@@ -191,7 +153,8 @@ static void unpack(const struct product *p, uint32_t slice)
         }
 }
 
-static void store_block(const struct product *p, const int32_t *sums, uint32_t first, uint32_t column)
+static void store_block(
+                const struct ternary_gradient *p, const int32_t *sums, uint32_t first, uint32_t column)
 {
         uint32_t rows = p->rows - first < TILE_SIDE ? p->rows - first : TILE_SIDE;
 
@@ -205,7 +168,7 @@ static void store_block(const struct product *p, const int32_t *sums, uint32_t f
                                         _mm512_set1_ps(1 / LOST),
                                         _mm512_cvtepi32_ps(_mm512_load_si512(q + c)));
 
-                        sum = _mm512_mul_ps(sum, _mm512_set1_ps(p->factor[first + r]));
+                        sum = _mm512_mul_ps(sum, _mm512_set1_ps(p->row[first + r].factor));
                         if (p->accumulate)
                                 sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(there, dx + c));
                         _mm512_mask_storeu_ps(dx + c, there, sum);
@@ -214,12 +177,12 @@ static void store_block(const struct product *p, const int32_t *sums, uint32_t f
 }
 
 /* 16 rows of dy, 32 columns of dx: `pair` of a slice. */
-static void run_block(const struct product *p, uint32_t block, uint32_t slice, uint32_t pair)
+static void run_block(const struct ternary_gradient *p, uint32_t block, uint32_t slice, uint32_t pair)
 {
         _Alignas(64) int32_t sums[BLOCK_SIDE * BLOCK_SIDE];
         const int8_t *q = p->packed + (size_t)block * BLOCK_SIDE * p->packed_row;
         const int8_t *rest = q + TILE_SIDE * p->packed_row;
-        const int8_t *left = p->panel + 2 * pair * TILE_SIDE * p->packed_row;
+        const int8_t *left = (const int8_t *)p->panel + 2 * pair * TILE_SIDE * p->packed_row;
         const int8_t *right = left + TILE_SIDE * p->packed_row;
         uint32_t column = slice * SLICE + pair * BLOCK_SIDE;
 
@@ -237,7 +200,8 @@ static void run_block(const struct product *p, uint32_t block, uint32_t slice, u
 
 void cpu_amx_matmul_ternary_backward(const struct cpu_call *call)
 {
-        struct product p = product_of(call);
+        struct gradient_scratch scratch = scratch_of(call->operand[0].rows, call->operand[2].rows);
+        struct ternary_gradient p = ternary_gradient_of(call, &scratch);
         uint32_t slices = (p.columns + SLICE - 1) / SLICE, blocks = block_count(p.rows);
         uint32_t groups = row_groups(slices, blocks, UNPACKING, call->n_threads);
 
@@ -261,11 +225,10 @@ void cpu_amx_matmul_ternary_backward(const struct cpu_call *call)
 size_t cpu_amx_matmul_ternary_backward_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
 {
-        uint32_t rows = operands[0].rows;
-        size_t packed_row = round_up(operands[2].rows, TILE_LINE);
+        struct gradient_scratch scratch = scratch_of(operands[0].rows, operands[2].rows);
 
         (void)op;
-        return packed_bytes(rows, packed_row) + factor_bytes(rows) + n_threads * SLICE * packed_row;
+        return gradient_scratch_bytes(&scratch, operands[0].rows, n_threads);
 }
 
 bool cpu_amx_matmul_ternary_backward_supports(const struct qvf_op *op, const struct cpu_operand *operands)

@@ -5,52 +5,9 @@
 
 #include "plugins/cpu/arm/ternary.h"
 
-#define DECODE_ROWS 4u
 #define AHEAD 1024u /* bytes that are fetched ahead */
 
-struct product { /* the operands by their names */
-        float *y;
-        const int8_t *q;
-        const float *scale;
-        const uint8_t *weights;
-        uint32_t dtype;
-        uint32_t rows, outputs, columns, blocks;
-        size_t row_bytes;
-        float weight_scale;
-};
-
-/* W.scale · scale[r], and what it lost: see docs/arithmetic.md. */
-struct factor {
-        float high, low;
-};
-
-static inline struct product product_of(const struct cpu_call *call)
-{
-        const struct cpu_operand *w = &call->operand[3];
-
-        return (struct product){
-                .y = call->operand[0].data,
-                .q = call->operand[1].data,
-                .scale = call->operand[2].data,
-                .weights = w->data,
-                .dtype = w->dtype,
-                .rows = call->rows,
-                .outputs = w->rows,
-                .columns = w->columns,
-                .blocks = w->columns / QVF_TERNARY_BLOCK,
-                .row_bytes = w->columns / QVF_TERNARY_BLOCK * ternary_block_bytes(w->dtype),
-                .weight_scale = w->scale,
-        };
-}
-
-static inline struct factor row_factor(const struct product *p, uint32_t row)
-{
-        float high = p->weight_scale * p->scale[row];
-
-        return (struct factor){ high, __builtin_fmaf(p->weight_scale, p->scale[row], -high) };
-}
-
-static ALWAYS_INLINE float32x4_t scaled(struct factor factor, int32x4_t sum)
+static ALWAYS_INLINE float32x4_t scaled(struct ternary_factor factor, int32x4_t sum)
 {
         float32x4_t number = vcvtq_f32_s32(sum);
 
@@ -66,7 +23,7 @@ static ALWAYS_INLINE int8x16_t signed_of(uint8x16_t v)
 
 /* Σ code · q of W weight rows and R rows of q. Codes 1 and 2 of a byte are left where they stand, 4 and 16 times too
  * large, and their sums are shifted at the end. */
-static ALWAYS_INLINE void tq2_dots(const struct product *p, const uint8_t *next, const int8_t *q,
+static ALWAYS_INLINE void tq2_dots(const struct ternary_product *p, const uint8_t *next, const int8_t *q,
                 const unsigned W, const unsigned R, int32x4_t sums[])
 {
         size_t columns = p->columns, row_bytes = p->row_bytes;
@@ -140,7 +97,7 @@ static ALWAYS_INLINE void tq1_step(int32x4_t acc[], int32x4_t following[], int8x
 /* Σ weight · q. With t[0] the stored byte and t[n+1] = 3 t[n] in 8 bits, digit n is (3 t[n] − t[n+1]) / 256. Of signed
  * bytes s[n] = t[n] − 128, which are tripled in the same way, it is (3 s[n] − s[n+1]) / 256 + 1: without the 1 that is
  * the weight, and no digit is ever taken out. */
-static ALWAYS_INLINE void tq1_dots(const struct product *p, const uint8_t *next, const int8_t *q,
+static ALWAYS_INLINE void tq1_dots(const struct ternary_product *p, const uint8_t *next, const int8_t *q,
                 const unsigned W, const unsigned R, int32x4_t sums[])
 {
         size_t columns = p->columns, row_bytes = p->row_bytes;
@@ -184,7 +141,7 @@ static ALWAYS_INLINE int16x8_t add_words(int16x8_t sum, int8x16_t codes, int8x16
         return vmlal_high_s8(vmlal_s8(sum, vget_low_s8(codes), vget_low_s8(q)), codes, q);
 }
 
-static ALWAYS_INLINE void tq2_dots(const struct product *p, const uint8_t *next, const int8_t *q,
+static ALWAYS_INLINE void tq2_dots(const struct ternary_product *p, const uint8_t *next, const int8_t *q,
                 const unsigned W, const unsigned R, int32x4_t sums[])
 {
         size_t columns = p->columns, row_bytes = p->row_bytes;
@@ -251,7 +208,7 @@ static ALWAYS_INLINE void tq1_step(int16x8_t words[], uint8x16_t t[], const int8
 }
 
 /* Σ weight · q */
-static ALWAYS_INLINE void tq1_dots(const struct product *p, const uint8_t *next, const int8_t *q,
+static ALWAYS_INLINE void tq1_dots(const struct ternary_product *p, const uint8_t *next, const int8_t *q,
                 const unsigned W, const unsigned R, int32x4_t sums[])
 {
         size_t columns = p->columns, row_bytes = p->row_bytes;
@@ -292,8 +249,8 @@ static ALWAYS_INLINE void tq1_dots(const struct product *p, const uint8_t *next,
 #endif
 
 /* Outputs [begin, end) of all rows, W at a time; W · R is at most 4. Says where it ended: less than W are left. */
-static ALWAYS_INLINE uint32_t decode_outputs(const struct product *p, const int32_t *q_sums, uint32_t begin,
-                uint32_t end, const uint32_t dtype, const unsigned W, const unsigned R)
+static ALWAYS_INLINE uint32_t decode_outputs(const struct ternary_product *p, const int32_t *q_sums,
+                uint32_t begin, uint32_t end, const uint32_t dtype, const unsigned W, const unsigned R)
 {
         uint32_t n = begin;
 
@@ -308,15 +265,15 @@ static ALWAYS_INLINE uint32_t decode_outputs(const struct product *p, const int3
                 for (unsigned i = 0; i < W * R; i++) {
                         int32_t sum = vaddvq_s32(sums[i]) - (dtype == QVF_TQ2_0 ? q_sums[i % R] : 0);
 
-                        p->y[(size_t)(i % R) * p->outputs + n + i / R] =
-                                        vgetq_lane_f32(scaled(row_factor(p, i % R), vdupq_n_s32(sum)), 0);
+                        p->y[(size_t)(i % R) * p->outputs + n + i / R] = vgetq_lane_f32(
+                                        scaled(ternary_factor(p, i % R), vdupq_n_s32(sum)), 0);
                 }
         }
         return n;
 }
 
-static ALWAYS_INLINE void decode_range(const struct product *p, const int32_t *q_sums, uint32_t begin,
-                uint32_t end, const uint32_t dtype)
+static ALWAYS_INLINE void decode_range(const struct ternary_product *p, const int32_t *q_sums,
+                uint32_t begin, uint32_t end, const uint32_t dtype)
 {
         switch (p->rows) {
         case 1:
@@ -341,7 +298,7 @@ static int32_t sum_bytes(const int8_t *q, uint32_t columns)
         return vaddvq_s32(sum);
 }
 
-static void decode(const struct cpu_call *call, const struct product *p)
+static void decode(const struct cpu_call *call, const struct ternary_product *p)
 {
         int32_t q_sums[DECODE_ROWS];
         uint32_t begin, end;

@@ -13,18 +13,18 @@ static uint32_t unit_count(uint32_t rows)
         return (rows + UNIT_ROWS - 1) / UNIT_ROWS;
 }
 
-static uint32_t tile_count(const struct product *p)
+static uint32_t tile_count(const struct ternary_product *p)
 {
         return (unit_count(p->rows) + TILE_UNITS - 1) / TILE_UNITS;
 }
 
-static uint32_t tile_begin(const struct product *p, uint32_t tile)
+static uint32_t tile_begin(const struct ternary_product *p, uint32_t tile)
 {
         return (uint32_t)((uint64_t)unit_count(p->rows) * tile / tile_count(p));
 }
 
 /* Units of more than one row are laid out as the tiles read them; a row that is not there is zeros. */
-static void pack_units(const struct cpu_call *call, const struct product *p, int8_t *packed)
+static void pack_units(const struct cpu_call *call, const struct ternary_product *p, int8_t *packed)
 {
         uint32_t begin, end;
 
@@ -44,7 +44,7 @@ static void pack_units(const struct cpu_call *call, const struct product *p, int
 }
 
 /* Blocks of the rows of a group; rows that are not there are zeros. */
-static ALWAYS_INLINE void unpack_group(const struct product *p, uint32_t output, uint32_t begin,
+static ALWAYS_INLINE void unpack_group(const struct ternary_product *p, uint32_t output, uint32_t begin,
                 uint32_t blocks, int8_t *group, const uint32_t dtype)
 {
         for (uint32_t row = 0; row < GROUP_ROWS; row++) {
@@ -75,7 +75,7 @@ struct tile { /* units of q by a group of a panel */
         bool first, last; /* part of the columns: sums in between wait in y as integers */
 };
 
-static void run_tile(const struct product *p, const struct tile *t)
+static void run_tile(const struct ternary_product *p, const struct tile *t)
 {
         int32x4_t sums[TILE_SUMS];
 
@@ -92,7 +92,7 @@ static void run_tile(const struct product *p, const struct tile *t)
                         memcpy(&before, y, left);
                 sum = vaddq_s32(sum, before);
                 if (t->last)
-                        sum = vreinterpretq_s32_f32(scaled(row_factor(p, row), sum));
+                        sum = vreinterpretq_s32_f32(scaled(ternary_factor(p, row), sum));
                 if (left == sizeof(sum))
                         vst1q_s32((int32_t *)y, sum);
                 else
@@ -101,7 +101,7 @@ static void run_tile(const struct product *p, const struct tile *t)
 }
 
 /* Blocks [begin, begin + blocks) of the outputs of a panel, for all rows of q. */
-static void run_panel(const struct product *p, int8_t *panel, const int8_t *units, uint32_t output,
+static void run_panel(const struct ternary_product *p, int8_t *panel, const int8_t *units, uint32_t output,
                 uint32_t begin, uint32_t blocks)
 {
         uint32_t outputs = p->outputs - output < PANEL_ROWS ? p->outputs - output : PANEL_ROWS;
@@ -149,7 +149,7 @@ static size_t panel_bytes(uint32_t blocks)
         return (size_t)PANEL_ROWS * QVF_TERNARY_BLOCK * (blocks < PANEL_BLOCKS ? blocks : PANEL_BLOCKS);
 }
 
-static void prompt(const struct cpu_call *call, const struct product *p)
+static void prompt(const struct cpu_call *call, const struct ternary_product *p)
 {
         int8_t *packed = call->scratch;
         int8_t *panel = packed + packed_bytes(p->rows, p->columns) + call->thread * panel_bytes(p->blocks);
@@ -177,7 +177,7 @@ static void prompt(const struct cpu_call *call, const struct product *p)
 
 void LEVEL(matmul_ternary)(const struct cpu_call *call)
 {
-        struct product p = product_of(call);
+        struct ternary_product p = ternary_product_of(call);
 
         if (p.rows <= DECODE_ROWS)
                 decode(call, &p);
@@ -196,9 +196,6 @@ size_t LEVEL(matmul_ternary_scratch)(
 
 bool LEVEL(matmul_ternary_supports)(const struct qvf_op *op, const struct cpu_operand *operands)
 {
-        const struct cpu_operand *w = &operands[3];
-
         (void)op;
-        return (w->dtype == QVF_TQ2_0 || w->dtype == QVF_TQ1_0) && !w->packed && !w->block_scales &&
-               w->columns % QVF_TERNARY_BLOCK == 0 && w->columns > 0;
+        return ternary_is_plain(&operands[3]);
 }

@@ -13,22 +13,6 @@
 #define PANEL_ROWS 1024u                   /* of W: a panel is 64 KiB at most */
 #define ROW_UNITS (2 / UNIT_ROWS)          /* of a row of dy: its two rows of bytes */
 #define ROWS_EACH (TILE_UNITS / ROW_UNITS) /* rows of dy in a tile */
-#define LOST 254.0f                        /* steps of p in one step of q */
-
-struct product {
-        float *dx;
-        const float *dy;
-        const uint8_t *weights;
-        uint32_t dtype;
-        uint32_t rows, outputs, columns; /* outputs: rows of W, columns of dy; columns: of dx */
-        size_t row_bytes, packed_row;    /* packed_row: bytes of a row of bytes */
-        bool accumulate;
-        float scale;
-        /* In the scratch: */
-        int8_t *packed;
-        float *factor; /* of each row: W.scale · m / 127 */
-        int8_t *panel;
-};
 
 static size_t packed_row_bytes(uint32_t outputs)
 {
@@ -42,33 +26,15 @@ static size_t panel_bytes(uint32_t outputs)
         return SLICE * (rows < PANEL_ROWS ? rows : PANEL_ROWS);
 }
 
-static struct product product_of(const struct cpu_call *call)
+static struct gradient_scratch scratch_of(uint32_t rows, uint32_t outputs)
 {
-        const struct cpu_operand *dx = &call->operand[0], *dy = &call->operand[1], *w = &call->operand[2];
-        size_t packed_row = packed_row_bytes(w->rows);
-        int8_t *factors = (int8_t *)call->scratch + round_up(2 * dx->rows * packed_row, LINE);
+        size_t packed_row = packed_row_bytes(outputs);
 
-        return (struct product){
-                .dx = dx->data,
-                .dy = dy->data,
-                .weights = w->data,
-                .dtype = w->dtype,
-                .rows = call->rows,
-                .outputs = w->rows,
-                .columns = dx->columns,
-                .row_bytes = w->columns / QVF_TERNARY_BLOCK * ternary_block_bytes(w->dtype),
-                .packed_row = packed_row,
-                .accumulate = call->op->flags & QVF_ACCUMULATE,
-                .scale = w->scale,
-                .packed = call->scratch,
-                .factor = (float *)factors,
-                .panel = factors + round_up(dx->rows * sizeof(float), LINE) +
-                         call->thread * panel_bytes(w->rows),
-        };
+        return (struct gradient_scratch){ packed_row, 2 * rows * packed_row, panel_bytes(outputs) };
 }
 
 /* A row of dy as its two rows of bytes. */
-static void pack_row(const struct product *p, uint32_t r)
+static void pack_row(const struct ternary_gradient *p, uint32_t r)
 {
         const float *dy = p->dy + (size_t)r * p->outputs;
         int8_t *to = p->packed + 2 * r * p->packed_row;
@@ -94,7 +60,7 @@ static void pack_row(const struct product *p, uint32_t r)
                 store_part(to, 1, BYTES, n / BYTES, vld1q_s8(rest));
 #endif
         }
-        p->factor[r] = p->scale * (most / 127.0f);
+        p->row[r].factor = p->scale * (most / 127.0f);
 }
 
 /* m[i] byte j becomes m[j] byte i. */
@@ -116,7 +82,7 @@ static ALWAYS_INLINE void transpose_bytes(int8x16_t m[BYTES])
 }
 
 /* 16 columns of W as rows `first` … of the panel, from the rows [n, n + depth) of W. */
-static ALWAYS_INLINE void unpack_columns(const struct product *p, uint32_t column, uint32_t first,
+static ALWAYS_INLINE void unpack_columns(const struct ternary_gradient *p, uint32_t column, uint32_t first,
                 uint32_t n, uint32_t depth, const uint32_t dtype)
 {
         const uint8_t *block = p->weights + n * p->row_bytes +
@@ -134,7 +100,7 @@ static ALWAYS_INLINE void unpack_columns(const struct product *p, uint32_t colum
                 for (uint32_t j = 0; j < BYTES; j++) {
                         uint32_t row = first + j;
 
-                        store_weights(p->panel + row / GROUP_ROWS * GROUP_ROWS * (size_t)depth,
+                        store_weights((int8_t *)p->panel + row / GROUP_ROWS * GROUP_ROWS * (size_t)depth,
                                         row % GROUP_ROWS, i / BYTES, m[j]);
                 }
         }
@@ -146,7 +112,7 @@ struct tile { /* rows of dy on a group of a panel */
         bool accumulate;
 };
 
-static void run_tile(const struct product *p, const struct tile *t)
+static void run_tile(const struct ternary_gradient *p, const struct tile *t)
 {
         int32x4_t sums[TILE_SUMS];
 
@@ -163,14 +129,14 @@ static void run_tile(const struct product *p, const struct tile *t)
                         continue;
                 sum = fma_of(from_integers((ints)both[UNIT_ROWS]), all(1 / LOST),
                                 from_integers((ints)both[0]));
-                sum *= all(p->factor[row]);
+                sum *= all(p->row[row].factor);
                 if (t->accumulate)
                         sum += load_left(dx, left, left >= LANES);
                 store_left(dx, left, left >= LANES, sum);
         }
 }
 
-static uint32_t tile_begin(const struct product *p, uint32_t tile)
+static uint32_t tile_begin(const struct ternary_gradient *p, uint32_t tile)
 {
         uint32_t count = (p->rows + ROWS_EACH - 1) / ROWS_EACH;
 
@@ -178,7 +144,7 @@ static uint32_t tile_begin(const struct product *p, uint32_t tile)
 }
 
 /* 64 columns of dx, from the rows [n, n + depth) of W. */
-static void run_slice(const struct product *p, uint32_t column, uint32_t n, uint32_t depth)
+static void run_slice(const struct ternary_gradient *p, uint32_t column, uint32_t n, uint32_t depth)
 {
         uint32_t columns = p->columns - column < SLICE ? p->columns - column : SLICE;
 
@@ -193,7 +159,7 @@ static void run_slice(const struct product *p, uint32_t column, uint32_t n, uint
 
                 for (uint32_t i = 0; i < columns; i += GROUP_ROWS) {
                         struct tile t = {
-                                .group = p->panel + i * (size_t)depth,
+                                .group = (int8_t *)p->panel + i * (size_t)depth,
                                 .units = p->packed + 2 * first * p->packed_row + (size_t)n * UNIT_ROWS,
                                 .first_row = first,
                                 .rows = rows,
@@ -209,7 +175,8 @@ static void run_slice(const struct product *p, uint32_t column, uint32_t n, uint
 
 void LEVEL(matmul_ternary_backward)(const struct cpu_call *call)
 {
-        struct product p = product_of(call);
+        struct gradient_scratch scratch = scratch_of(call->operand[0].rows, call->operand[2].rows);
+        struct ternary_gradient p = ternary_gradient_of(call, &scratch);
         uint32_t slices = (p.columns + SLICE - 1) / SLICE, begin, end;
 
         cpu_share(call, p.rows, 1, &begin, &end);
@@ -229,19 +196,14 @@ void LEVEL(matmul_ternary_backward)(const struct cpu_call *call)
 size_t LEVEL(matmul_ternary_backward_scratch)(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
 {
-        size_t rows = operands[0].rows;
-        uint32_t outputs = operands[2].rows;
+        struct gradient_scratch scratch = scratch_of(operands[0].rows, operands[2].rows);
 
         (void)op;
-        return round_up(2 * rows * packed_row_bytes(outputs), LINE) + round_up(rows * sizeof(float), LINE) +
-               n_threads * panel_bytes(outputs);
+        return gradient_scratch_bytes(&scratch, operands[0].rows, n_threads);
 }
 
 bool LEVEL(matmul_ternary_backward_supports)(const struct qvf_op *op, const struct cpu_operand *operands)
 {
-        const struct cpu_operand *w = &operands[2];
-
         (void)op;
-        return (w->dtype == QVF_TQ2_0 || w->dtype == QVF_TQ1_0) && !w->packed && !w->block_scales &&
-               w->columns % QVF_TERNARY_BLOCK == 0 && operands[0].columns <= w->columns;
+        return ternary_gradient_supports(operands);
 }

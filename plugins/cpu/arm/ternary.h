@@ -4,29 +4,9 @@
 #define QVF_PLUGINS_CPU_ARM_TERNARY_H
 
 #include "plugins/cpu/arm/products.h"
-#include "qvf/dtype.h"
-#include "qvf/ops.h"
+#include "plugins/cpu/lanes/ternary.h"
 
-#define TQ2_BLOCK 66u /* bytes of QVF_TERNARY_BLOCK weights, and where their scale stands */
-#define TQ2_SCALE 64u
-#define TQ1_BLOCK 54u
-#define TQ1_SCALE 52u
-#define TQ1_DIGITS 5u
 #define PARTS (QVF_TERNARY_BLOCK / BYTES) /* vectors of a block's weights */
-
-static inline size_t ternary_block_bytes(uint32_t dtype)
-{
-        return dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
-}
-
-/* A block whose scale is 0 has no weights but 0, whatever its codes say. */
-static ALWAYS_INLINE bool scale_is_zero(const uint8_t *scale)
-{
-        uint16_t half;
-
-        memcpy(&half, scale, sizeof(half));
-        return (uint16_t)(half << 1) == 0;
-}
 
 /* Where the codes of a block stand: elsewhere, when its scale says that all weights are 0. Of TQ1_0 128 is what five
  * codes of 1 are stored as. */

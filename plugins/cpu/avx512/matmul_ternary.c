@@ -9,66 +9,20 @@
 #include "plugins/cpu/lanes/kernels.h"
 #include "plugins/cpu/avx512/ternary.h"
 
-#define DECODE_ROWS 4u      /* up to here the weights are read without a panel */
 #define AHEAD 6144u         /* bytes that decode prefetches ahead */
 #define TILE_ROWS 12u       /* rows of q in a tile: with 2 vectors of weights they fill 24 of 32 registers */
 #define PANEL_ROWS 64u      /* rows of weights in a panel */
 #define PANEL_COLUMNS 8192u /* a panel is 512 KiB at most: half of a common L2 */
 
-struct product { /* the operands by their names */
-        float *y;
-        const int8_t *q;
-        const float *scale;
-        const uint8_t *weights;
-        uint32_t dtype;
-        uint32_t rows, outputs, columns, blocks;
-        size_t row_bytes;
-        float weight_scale;
-        uintptr_t end; /* of the weights that this thread reads: decode prefetches no further */
-};
-
-/* W.scale · scale[r] to twice the precision of float: rounded to float, the product of two scales moves results
- * across the ties of the next quantisation. */
-struct factor {
-        float high, low;
-};
-
-static inline struct factor row_factor(const struct product *p, uint32_t row)
-{
-        double factor = (double)p->weight_scale * p->scale[row];
-        float high = (float)factor;
-
-        return (struct factor){ high, (float)(factor - high) };
-}
-
-static inline float scaled(struct factor factor, float sum)
+static inline float scaled(struct ternary_factor factor, float sum)
 {
         return __builtin_fmaf(sum, factor.high, sum * factor.low);
 }
 
-static inline __m512 scaled_16(struct factor factor, __m512 sums)
+static inline __m512 scaled_16(struct ternary_factor factor, __m512 sums)
 {
         return _mm512_fmadd_ps(
                         sums, _mm512_set1_ps(factor.high), _mm512_mul_ps(sums, _mm512_set1_ps(factor.low)));
-}
-
-static struct product product_of(const struct cpu_call *call)
-{
-        const struct cpu_operand *w = &call->operand[3];
-
-        return (struct product){
-                .y = call->operand[0].data,
-                .q = call->operand[1].data,
-                .scale = call->operand[2].data,
-                .weights = w->data,
-                .dtype = w->dtype,
-                .rows = call->rows,
-                .outputs = w->rows,
-                .columns = w->columns,
-                .blocks = w->columns / QVF_TERNARY_BLOCK,
-                .row_bytes = ternary_row_bytes(w->dtype, w->columns),
-                .weight_scale = w->scale,
-        };
 }
 
 struct decoded_rows { /* of q, as decode reads them */
@@ -78,7 +32,7 @@ struct decoded_rows { /* of q, as decode reads them */
 
 /* `weights` go through the rows as they stand in memory, also where rows are multiplied side by side: of several streams,
  * each fetched AHEAD of where it is read, the hardware follows none and fetches lines twice. */
-static ALWAYS_INLINE void fetch_ahead(const struct product *p, const uint8_t *weights)
+static ALWAYS_INLINE void fetch_ahead(const struct ternary_product *p, const uint8_t *weights)
 {
         uintptr_t ahead = (uintptr_t)weights + AHEAD;
 
@@ -95,7 +49,7 @@ static ALWAYS_INLINE __m512i tq2_partner(const int8_t *q, unsigned n)
 
 /* Σ code · q of W weight rows and R rows of q. Code n of a byte is left where it stands, 4ⁿ times too large,
  * and its sum is shifted at the end: no shifts in the loop. */
-static ALWAYS_INLINE void tq2_dots(const struct product *p, uint32_t output, const int8_t *q,
+static ALWAYS_INLINE void tq2_dots(const struct ternary_product *p, uint32_t output, const int8_t *q,
                 const unsigned W, const unsigned R, __m512i sums[])
 {
         const uint8_t *next = p->weights + output * p->row_bytes, *fetched = next;
@@ -145,7 +99,7 @@ static ALWAYS_INLINE void tq2_dots(const struct product *p, uint32_t output, con
 /* The same for TQ1_0. With t[0] the stored byte and t[n+1] = 3 t[n] mod 256, digit n is (3 t[n] − t[n+1]) /
  * 256, so Σ digit · q = (3 Σ t[n] q[n] − Σ t[n+1] q[n]) / 256 in each lane: no digit is ever taken out.
  * `partners` is q in the order of tq1_partners(). */
-static ALWAYS_INLINE void tq1_dots(const struct product *p, uint32_t output, const int8_t *partners,
+static ALWAYS_INLINE void tq1_dots(const struct ternary_product *p, uint32_t output, const int8_t *partners,
                 const unsigned W, const unsigned R, __m512i sums[])
 {
         const uint8_t *next = p->weights + output * p->row_bytes, *fetched = next;
@@ -198,7 +152,7 @@ static ALWAYS_INLINE void tq1_dots(const struct product *p, uint32_t output, con
 }
 
 /* Vector n of a block: the bytes of q that meet digit n of the block's 52 bytes, and zeros. */
-static void tq1_partners(const struct product *p, int8_t *partners)
+static void tq1_partners(const struct ternary_product *p, int8_t *partners)
 {
         for (uint32_t r = 0; r < p->rows; r++) {
                 for (uint32_t b = 0; b < p->blocks; b++) {
@@ -235,8 +189,9 @@ static ALWAYS_INLINE __m128i sum_lanes(const __m512i v[4])
 
 /* Outputs [begin, end) of all rows, W at a time; W · R is at most 4. Says where it ended: less than W are
  * left. TQ2_0's rows go one by one, TQ1_0's longer chains want four side by side. */
-static ALWAYS_INLINE uint32_t decode_outputs(const struct product *p, const struct decoded_rows *rows,
-                uint32_t begin, uint32_t end, const uint32_t dtype, const unsigned W, const unsigned R)
+static ALWAYS_INLINE uint32_t decode_outputs(const struct ternary_product *p,
+                const struct decoded_rows *rows, uint32_t begin, uint32_t end, const uint32_t dtype,
+                const unsigned W, const unsigned R)
 {
         const unsigned side = dtype == QVF_TQ2_0 ? 1 : W;
         uint32_t n = begin;
@@ -256,13 +211,13 @@ static ALWAYS_INLINE uint32_t decode_outputs(const struct product *p, const stru
                 _mm_storeu_si128((__m128i *)dots, sum_lanes(sums));
                 UNROLL
                 for (unsigned i = 0; i < W * R; i++)
-                        p->y[(size_t)(i % R) * p->outputs + n + i / R] =
-                                        scaled(row_factor(p, i % R), (float)(dots[i] - rows->sums[i % R]));
+                        p->y[(size_t)(i % R) * p->outputs + n + i / R] = scaled(
+                                        ternary_factor(p, i % R), (float)(dots[i] - rows->sums[i % R]));
         }
         return n;
 }
 
-static ALWAYS_INLINE void decode_range(const struct product *p, const struct decoded_rows *rows,
+static ALWAYS_INLINE void decode_range(const struct ternary_product *p, const struct decoded_rows *rows,
                 uint32_t begin, uint32_t end, const uint32_t dtype)
 {
         switch (p->rows) {
@@ -279,12 +234,12 @@ static ALWAYS_INLINE void decode_range(const struct product *p, const struct dec
         }
 }
 
-static size_t decode_scratch(const struct product *p) /* of one thread */
+static size_t decode_scratch(const struct ternary_product *p) /* of one thread */
 {
         return p->dtype == QVF_TQ2_0 ? 0 : (size_t)DECODE_ROWS * p->blocks * TQ1_DIGITS * LINE;
 }
 
-static void decode(const struct cpu_call *call, struct product *p)
+static void decode(const struct cpu_call *call, struct ternary_product *p)
 {
         struct decoded_rows rows = { .q = p->q };
         uint32_t begin, end;
@@ -313,13 +268,14 @@ static uint32_t tile_count(uint32_t rows)
         return (rows + TILE_ROWS - 1) / TILE_ROWS;
 }
 
-static uint32_t tile_begin(const struct product *p, uint32_t tile)
+static uint32_t tile_begin(const struct ternary_product *p, uint32_t tile)
 {
         return (uint32_t)((uint64_t)p->rows * tile / tile_count(p->rows));
 }
 
 /* Lays q out as the tiles read it. */
-static void pack_rows(const struct cpu_call *call, const struct product *p, int8_t *packed, int32_t *q_sums)
+static void pack_rows(const struct cpu_call *call, const struct ternary_product *p, int8_t *packed,
+                int32_t *q_sums)
 {
         uint32_t begin, end, columns = p->columns;
 
@@ -350,7 +306,7 @@ struct tile { /* one tile's work on a panel of 32 rows */
         bool first, last; /* part of the columns: sums in between wait in y as integers */
 };
 
-static ALWAYS_INLINE void run_tile(const struct product *p, const struct tile *t, const unsigned R)
+static ALWAYS_INLINE void run_tile(const struct ternary_product *p, const struct tile *t, const unsigned R)
 {
         __mmask16 there[2] = { (__mmask16)(t->outputs >= 16 ? 0xffff : (1u << t->outputs) - 1),
                 (__mmask16)(t->outputs >= 32       ? 0xffff
@@ -375,12 +331,12 @@ static ALWAYS_INLINE void run_tile(const struct product *p, const struct tile *t
                 } else {
                         sum = _mm512_sub_epi32(sum, _mm512_set1_epi32(t->q_sums[row]));
                         _mm512_mask_storeu_ps(y, there[i % 2],
-                                        scaled_16(row_factor(p, row), _mm512_cvtepi32_ps(sum)));
+                                        scaled_16(ternary_factor(p, row), _mm512_cvtepi32_ps(sum)));
                 }
         }
 }
 
-static void run_any_tile(const struct product *p, const struct tile *t, uint32_t rows)
+static void run_any_tile(const struct ternary_product *p, const struct tile *t, uint32_t rows)
 {
         switch (rows) {
         case 1: run_tile(p, t, 1); break;
@@ -403,7 +359,7 @@ struct fetch { /* of the weights of a thread's next panel, while it works on thi
         size_t each; /* bytes to fetch after a tile */
 };
 
-static struct fetch fetch_panel(const struct product *p, uint64_t output)
+static struct fetch fetch_panel(const struct ternary_product *p, uint64_t output)
 {
         uint64_t end = output + PANEL_ROWS < p->outputs ? output + PANEL_ROWS : p->outputs;
         struct fetch fetch = { 0 };
@@ -423,8 +379,9 @@ static void fetch_some(struct fetch *fetch)
 }
 
 /* Columns [begin, begin + columns) of the outputs of a panel, for all rows of q. */
-static void run_panel(const struct product *p, struct fetch *fetch, uint8_t *panel, const int8_t *packed,
-                const int32_t *q_sums, uint32_t output, uint32_t begin, uint32_t columns)
+static void run_panel(const struct ternary_product *p, struct fetch *fetch, uint8_t *panel,
+                const int8_t *packed, const int32_t *q_sums, uint32_t output, uint32_t begin,
+                uint32_t columns)
 {
         uint32_t outputs = p->outputs - output < PANEL_ROWS ? p->outputs - output : PANEL_ROWS;
         size_t block_bytes = p->row_bytes / p->blocks;
@@ -463,7 +420,7 @@ static size_t panel_bytes(uint32_t columns)
         return (size_t)PANEL_ROWS * (columns < PANEL_COLUMNS ? columns : PANEL_COLUMNS);
 }
 
-static void prompt(const struct cpu_call *call, const struct product *p)
+static void prompt(const struct cpu_call *call, const struct ternary_product *p)
 {
         int8_t *packed = call->scratch;
         size_t packed_bytes = (size_t)p->rows * p->columns; /* columns are a multiple of a line */
@@ -491,7 +448,7 @@ static void prompt(const struct cpu_call *call, const struct product *p)
 
 void cpu_avx512_matmul_ternary(const struct cpu_call *call)
 {
-        struct product p = product_of(call);
+        struct ternary_product p = ternary_product_of(call);
 
         if (p.rows <= DECODE_ROWS)
                 decode(call, &p);
@@ -503,7 +460,7 @@ size_t cpu_avx512_matmul_ternary_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
 {
         const struct cpu_operand *w = &operands[3];
-        struct product p = { .dtype = w->dtype, .blocks = w->columns / QVF_TERNARY_BLOCK };
+        struct ternary_product p = { .dtype = w->dtype, .blocks = w->columns / QVF_TERNARY_BLOCK };
         size_t rows = operands[1].rows;
         size_t few = n_threads * decode_scratch(&p);
         size_t many = rows * w->columns + round_up(rows * sizeof(int32_t), LINE) +
@@ -515,9 +472,6 @@ size_t cpu_avx512_matmul_ternary_scratch(
 
 bool cpu_avx512_matmul_ternary_supports(const struct qvf_op *op, const struct cpu_operand *operands)
 {
-        const struct cpu_operand *w = &operands[3];
-
         (void)op;
-        return (w->dtype == QVF_TQ2_0 || w->dtype == QVF_TQ1_0) && !w->packed && !w->block_scales &&
-               w->columns % QVF_TERNARY_BLOCK == 0 && w->columns > 0;
+        return ternary_is_plain(&operands[3]);
 }

@@ -14,26 +14,6 @@
 #define SLICE 64u                 /* columns of a task */
 #define SLICES (QVF_TERNARY_BLOCK / SLICE)
 #define PANEL_ROWS 8192u /* of W: a panel is 512 KiB at most */
-#define LOST 254.0f      /* steps of p in one step of q */
-
-struct product {
-        float *dx;
-        const float *dy;
-        const uint8_t *weights;
-        uint32_t dtype;
-        uint32_t rows, outputs, columns; /* outputs: rows of W, columns of dy; columns: of dx */
-        size_t row_bytes, packed_row;    /* packed_row: bytes of a row of bytes */
-        bool accumulate;
-        float scale;
-        /* In the scratch: */
-        int8_t *packed;
-        struct row {
-                float factor; /* W.scale · m / 127 */
-                int32_t q_sum, p_sum;
-                int32_t unused;
-        } * row;
-        uint8_t *panel;
-};
 
 static size_t packed_row_bytes(uint32_t outputs)
 {
@@ -47,37 +27,19 @@ static size_t panel_bytes(uint32_t outputs)
         return SLICE * (rows < PANEL_ROWS ? rows : PANEL_ROWS);
 }
 
-static struct product product_of(const struct cpu_call *call)
+static struct gradient_scratch scratch_of(uint32_t rows, uint32_t outputs)
 {
-        const struct cpu_operand *dx = &call->operand[0], *dy = &call->operand[1], *w = &call->operand[2];
-        size_t packed_row = packed_row_bytes(w->rows);
-        uint8_t *scratch = call->scratch;
+        size_t packed_row = packed_row_bytes(outputs);
 
-        return (struct product){
-                .dx = dx->data,
-                .dy = dy->data,
-                .weights = w->data,
-                .dtype = w->dtype,
-                .rows = call->rows,
-                .outputs = w->rows,
-                .columns = dx->columns,
-                .row_bytes = ternary_row_bytes(w->dtype, w->columns),
-                .packed_row = packed_row,
-                .accumulate = call->op->flags & QVF_ACCUMULATE,
-                .scale = w->scale,
-                .packed = (int8_t *)scratch,
-                .row = (struct row *)(scratch + round_up(2 * dx->rows * packed_row, LINE)),
-                .panel = scratch + round_up(2 * dx->rows * packed_row, LINE) +
-                         round_up(dx->rows * sizeof(struct row), LINE) + call->thread * panel_bytes(w->rows),
-        };
+        return (struct gradient_scratch){ packed_row, 2 * rows * packed_row, panel_bytes(outputs) };
 }
 
-static uint32_t tile_count(const struct product *p)
+static uint32_t tile_count(const struct ternary_gradient *p)
 {
         return (p->rows + ROWS_EACH - 1) / ROWS_EACH;
 }
 
-static uint32_t tile_begin(const struct product *p, uint32_t tile)
+static uint32_t tile_begin(const struct ternary_gradient *p, uint32_t tile)
 {
         return (uint32_t)((uint64_t)p->rows * tile / tile_count(p));
 }
@@ -103,7 +65,7 @@ static ALWAYS_INLINE void split(const float *dy, uint32_t left, __m512 factor, c
 }
 
 /* A tile of `rows` rows of dy becomes 2 · rows rows of bytes: first those of q, then those of p. */
-static void pack_tile(const struct product *p, uint32_t first, uint32_t rows)
+static void pack_tile(const struct ternary_gradient *p, uint32_t first, uint32_t rows)
 {
         const __m512i ones = _mm512_set1_epi8(1);
         const float *dy = p->dy + (size_t)first * p->outputs;
@@ -143,7 +105,7 @@ static void pack_tile(const struct product *p, uint32_t first, uint32_t rows)
         }
 }
 
-static void pack(const struct cpu_call *call, const struct product *p)
+static void pack(const struct cpu_call *call, const struct ternary_gradient *p)
 {
         uint32_t begin, end;
 
@@ -153,7 +115,7 @@ static void pack(const struct cpu_call *call, const struct product *p)
 }
 
 /* Rows [n, n + rows) of W, 64 columns: two panels of 32 columns, [row / 4][2 vectors]. */
-static void unpack(const struct product *p, uint32_t slice, uint32_t n, uint32_t rows)
+static void unpack(const struct ternary_gradient *p, uint32_t slice, uint32_t n, uint32_t rows)
 {
         size_t block_bytes = p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
         const uint8_t *block = p->weights + n * p->row_bytes + slice / SLICES * block_bytes;
@@ -187,7 +149,7 @@ struct tile { /* rows of dy on a panel of 32 columns */
 };
 
 /* The sums of codes c = W + 1 are Σ c q; Σ q is taken off with the last panel. */
-static ALWAYS_INLINE void run_tile(const struct product *p, const struct tile *t, const unsigned R)
+static ALWAYS_INLINE void run_tile(const struct ternary_gradient *p, const struct tile *t, const unsigned R)
 {
         __m512i acc[2 * TILE_ROWS];
 
@@ -197,7 +159,7 @@ static ALWAYS_INLINE void run_tile(const struct product *p, const struct tile *t
         multiply_tile(t->panel, t->packed, t->depth, 2 * R, acc);
         UNROLL
         for (unsigned i = 0; i < 2 * R; i++) {
-                const struct row *row = &p->row[t->first_row + i / 2];
+                const struct gradient_row *row = &p->row[t->first_row + i / 2];
                 uint32_t column = t->column + i % 2 * LANES;
                 __mmask16 there = column < p->columns ? lanes_left(p->columns - column) : 0;
                 float *dx = p->dx + (size_t)(t->first_row + i / 2) * p->columns + (there ? column : 0);
@@ -217,7 +179,7 @@ static ALWAYS_INLINE void run_tile(const struct product *p, const struct tile *t
         }
 }
 
-static void run_any_tile(const struct product *p, const struct tile *t, uint32_t rows)
+static void run_any_tile(const struct ternary_gradient *p, const struct tile *t, uint32_t rows)
 {
         switch (rows) {
         case 1: run_tile(p, t, 1); break;
@@ -230,7 +192,7 @@ static void run_any_tile(const struct product *p, const struct tile *t, uint32_t
 }
 
 /* The blocks that the rows [begin, end) of W have in a slice: the hardware does not see that they will be read. */
-static void fetch_blocks(const struct product *p, uint32_t slice, uint32_t begin, uint32_t end)
+static void fetch_blocks(const struct ternary_gradient *p, uint32_t slice, uint32_t begin, uint32_t end)
 {
         size_t block_bytes = p->dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
         const uint8_t *block = p->weights + slice / SLICES * block_bytes;
@@ -244,7 +206,8 @@ static void fetch_blocks(const struct product *p, uint32_t slice, uint32_t begin
 }
 
 /* 64 columns of dx, from the rows [n, n + depth) of W; those of the slice that comes next are fetched meanwhile. */
-static void run_slice(const struct product *p, uint32_t slice, uint32_t next, uint32_t n, uint32_t depth)
+static void run_slice(
+                const struct ternary_gradient *p, uint32_t slice, uint32_t next, uint32_t n, uint32_t depth)
 {
         uint32_t tiles = tile_count(p), there = p->outputs - n < depth ? p->outputs - n : depth;
 
@@ -274,7 +237,8 @@ static void run_slice(const struct product *p, uint32_t slice, uint32_t next, ui
 
 void cpu_avx512_matmul_ternary_backward(const struct cpu_call *call)
 {
-        struct product p = product_of(call);
+        struct gradient_scratch scratch = scratch_of(call->operand[0].rows, call->operand[2].rows);
+        struct ternary_gradient p = ternary_gradient_of(call, &scratch);
         uint32_t slices = (p.columns + SLICE - 1) / SLICE;
 
         pack(call, &p);
@@ -293,19 +257,14 @@ void cpu_avx512_matmul_ternary_backward(const struct cpu_call *call)
 size_t cpu_avx512_matmul_ternary_backward_scratch(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
 {
-        size_t rows = operands[0].rows;
-        uint32_t outputs = operands[2].rows;
+        struct gradient_scratch scratch = scratch_of(operands[0].rows, operands[2].rows);
 
         (void)op;
-        return round_up(2 * rows * packed_row_bytes(outputs), LINE) +
-               round_up(rows * sizeof(struct row), LINE) + n_threads * panel_bytes(outputs);
+        return gradient_scratch_bytes(&scratch, operands[0].rows, n_threads);
 }
 
 bool cpu_avx512_matmul_ternary_backward_supports(const struct qvf_op *op, const struct cpu_operand *operands)
 {
-        const struct cpu_operand *w = &operands[2];
-
         (void)op;
-        return (w->dtype == QVF_TQ2_0 || w->dtype == QVF_TQ1_0) && !w->packed && !w->block_scales &&
-               w->columns % QVF_TERNARY_BLOCK == 0 && operands[0].columns <= w->columns;
+        return ternary_gradient_supports(operands);
 }

@@ -4,32 +4,10 @@
 #ifndef QVF_PLUGINS_CPU_AVX512_TERNARY_H
 #define QVF_PLUGINS_CPU_AVX512_TERNARY_H
 
-#include <stdbool.h>
-
 #include "plugins/cpu/avx512/vector.h"
-#include "qvf/dtype.h"
-#include "qvf/ops.h"
+#include "plugins/cpu/lanes/ternary.h"
 
-#define TQ2_BLOCK 66u /* bytes of QVF_TERNARY_BLOCK weights, and where their scale stands */
-#define TQ2_SCALE 64u
-#define TQ1_BLOCK 54u
-#define TQ1_SCALE 52u
-#define TQ1_DIGITS 5u
 #define TILE_ROWS 12u /* rows of q in a tile: with 2 vectors of codes they fill 24 of 32 registers */
-
-static inline size_t ternary_row_bytes(uint32_t dtype, uint32_t columns)
-{
-        return (size_t)columns / QVF_TERNARY_BLOCK * (dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK);
-}
-
-/* A block whose scale is 0 has no weights but 0, whatever its codes say. */
-static ALWAYS_INLINE bool scale_is_zero(const uint8_t *scale)
-{
-        uint16_t half;
-
-        memcpy(&half, scale, sizeof(half));
-        return (uint16_t)(half << 1) == 0;
-}
 
 /* Keeps a compiler from copying what follows into both ways of the rare branch before it. */
 #define keep_together(vector) __asm__("" : "+v"(vector))

@@ -6,52 +6,19 @@
  * unpacked once, and tiles of rows of q run over it. Everything is exact in int32. */
 #include "plugins/cpu/bytes/few.h"
 
-#define DECODE_ROWS 4u   /* up to here the weights are read without a panel */
 #define AHEAD 6144u      /* bytes that decode prefetches ahead */
 #define PANEL_ROWS 64u   /* rows of weights in a panel */
 #define PANEL_BLOCKS 16u /* of columns: a panel is 260 KiB at most: half of a common L2 */
 
-struct product { /* the operands by their names */
-        float *y;
-        const int8_t *q;
-        const float *scale;
-        const uint8_t *weights;
-        uint32_t dtype;
-        uint32_t rows, outputs, columns, blocks;
-        size_t row_bytes;
-        float weight_scale;
-        uintptr_t end; /* of the weights that this thread reads: decode prefetches no further */
-};
-
-static struct product product_of(const struct cpu_call *call)
-{
-        const struct cpu_operand *w = &call->operand[3];
-
-        return (struct product){
-                .y = call->operand[0].data,
-                .q = call->operand[1].data,
-                .scale = call->operand[2].data,
-                .weights = w->data,
-                .dtype = w->dtype,
-                .rows = call->rows,
-                .outputs = w->rows,
-                .columns = w->columns,
-                .blocks = w->columns / QVF_TERNARY_BLOCK,
-                .row_bytes = w->columns / QVF_TERNARY_BLOCK * ternary_block_bytes(w->dtype),
-                .weight_scale = w->scale,
-        };
-}
-
 /* sums · W.scale · scale[row]; what the product of the scales loses as a float is added again: without it results
  * would come to the other side of the ties of the next quantisation. */
-static ALWAYS_INLINE floats scaled(const struct product *p, uint32_t row, ints sums)
+static ALWAYS_INLINE floats scaled(const struct ternary_product *p, uint32_t row, ints sums)
 {
         floats numbers = from_integers(sums);
 #if FUSED
-        float high = p->weight_scale * p->scale[row];
-        float low = __builtin_fmaf(p->weight_scale, p->scale[row], -high);
+        struct ternary_factor factor = ternary_factor(p, row);
 
-        return fma_of(numbers, all(high), numbers * all(low));
+        return fma_of(numbers, all(factor.high), numbers * all(factor.low));
 #else
         double factor = (double)p->weight_scale * (double)p->scale[row];
         float each[LANES];
@@ -97,8 +64,8 @@ static ALWAYS_INLINE size_t ordered_block(const uint32_t dtype) /* bytes of a bl
 }
 
 /* Outputs n to n + W - 1 of R rows; q is in the order of order_columns(). */
-static ALWAYS_INLINE void decode_outputs(const struct product *p, const int8_t *q, const int32_t *q_sums,
-                uint32_t n, const uint32_t dtype, const unsigned W, const unsigned R)
+static ALWAYS_INLINE void decode_outputs(const struct ternary_product *p, const int8_t *q,
+                const int32_t *q_sums, uint32_t n, const uint32_t dtype, const unsigned W, const unsigned R)
 {
         size_t q_bytes = p->blocks * ordered_block(dtype);
         const uint8_t *block = p->weights + n * p->row_bytes;
@@ -142,8 +109,8 @@ static ALWAYS_INLINE void decode_outputs(const struct product *p, const int8_t *
                                 p, i % R, (few_total(dtype, &sums[i]) - q_sums[i % R]) - (ints){ 0 })[0];
 }
 
-static ALWAYS_INLINE void decode_range(const struct product *p, const int8_t *q, const int32_t *q_sums,
-                uint32_t n, uint32_t end, const uint32_t dtype)
+static ALWAYS_INLINE void decode_range(const struct ternary_product *p, const int8_t *q,
+                const int32_t *q_sums, uint32_t n, uint32_t end, const uint32_t dtype)
 {
         for (; p->rows == 1 && n + 2 <= end; n += 2)
                 decode_outputs(p, q, q_sums, n, dtype, 2, 1);
@@ -162,7 +129,7 @@ static size_t decode_scratch(uint32_t dtype, uint32_t blocks) /* of one thread *
         return round_up(DECODE_ROWS * blocks * ordered_block(dtype), LINE);
 }
 
-static void decode(const struct cpu_call *call, struct product *p)
+static void decode(const struct cpu_call *call, struct ternary_product *p)
 {
         int8_t *q = (int8_t *)call->scratch + call->thread * decode_scratch(p->dtype, p->blocks);
         int32_t q_sums[DECODE_ROWS];
@@ -191,22 +158,22 @@ static ALWAYS_INLINE uint32_t groups_of(uint32_t dtype) /* of a block */
         return dtype == QVF_TQ1_0 ? TQ1_SCALE / 4 * 5 : TQ2_SCALE / 4 * 4;
 }
 
-static uint32_t tile_count(const struct product *p)
+static uint32_t tile_count(const struct ternary_product *p)
 {
         return (p->rows + TILE_ROWS - 1) / TILE_ROWS;
 }
 
-static uint32_t tile_begin(const struct product *p, uint32_t tile)
+static uint32_t tile_begin(const struct ternary_product *p, uint32_t tile)
 {
         return (uint32_t)((uint64_t)p->rows * tile / tile_count(p));
 }
 
-static size_t packed_row(const struct product *p) /* bytes of a row of q in panel order */
+static size_t packed_row(const struct ternary_product *p) /* bytes of a row of q in panel order */
 {
         return (size_t)p->blocks * groups_of(p->dtype) * 4;
 }
 
-static void pack_row(const struct product *p, const int8_t *q, int8_t *to, uint32_t rows)
+static void pack_row(const struct ternary_product *p, const int8_t *q, int8_t *to, uint32_t rows)
 {
         for (uint32_t block = 0; block < p->blocks; block++, q += QVF_TERNARY_BLOCK)
                 for (uint32_t b = 0; b < (p->dtype == QVF_TQ1_0 ? TQ1_SCALE : TQ2_SCALE); b += 4)
@@ -220,7 +187,8 @@ static void pack_row(const struct product *p, const int8_t *q, int8_t *to, uint3
                         }
 }
 
-static void pack_rows(const struct cpu_call *call, const struct product *p, int8_t *packed, int32_t *q_sums)
+static void pack_rows(const struct cpu_call *call, const struct ternary_product *p, int8_t *packed,
+                int32_t *q_sums)
 {
         uint32_t begin, end;
 
@@ -238,7 +206,7 @@ static void pack_rows(const struct cpu_call *call, const struct product *p, int8
 }
 
 /* LANES weight rows of a panel of TILE_LANES: [group][2][LANES rows][4 codes]. */
-static ALWAYS_INLINE void unpack_rows(const struct product *p, const uint8_t *weights, uint32_t rows,
+static ALWAYS_INLINE void unpack_rows(const struct ternary_product *p, const uint8_t *weights, uint32_t rows,
                 uint32_t blocks, uint8_t *panel, const uint32_t dtype)
 {
         const unsigned dwords = (dtype == QVF_TQ1_0 ? TQ1_SCALE : TQ2_SCALE) / 4;
@@ -275,8 +243,8 @@ struct tile { /* one tile's work on a panel of TILE_LANES rows */
         bool first, last; /* part of the columns: sums in between wait in y as integers */
 };
 
-static ALWAYS_INLINE void store_sums(
-                const struct product *p, const struct tile *t, uint32_t row, uint32_t lane, ints sums)
+static ALWAYS_INLINE void store_sums(const struct ternary_product *p, const struct tile *t, uint32_t row,
+                uint32_t lane, ints sums)
 {
         float *y = p->y + (size_t)row * p->outputs + t->output + lane;
         uint32_t left = lane < t->outputs ? t->outputs - lane : 0;
@@ -288,7 +256,7 @@ static ALWAYS_INLINE void store_sums(
         store_left(y, left, left >= LANES, t->last ? scaled(p, row, sums - t->q_sums[row]) : (floats)sums);
 }
 
-static void run_tile(const struct product *p, const struct tile *t, uint32_t rows)
+static void run_tile(const struct ternary_product *p, const struct tile *t, uint32_t rows)
 {
         ints sums[2 * TILE_ROWS];
 
@@ -298,8 +266,8 @@ static void run_tile(const struct product *p, const struct tile *t, uint32_t row
 }
 
 /* Blocks [begin, begin + blocks) of the outputs of a panel, for all rows of q. */
-static void run_panel(const struct product *p, uint8_t *panel, const int8_t *packed, const int32_t *q_sums,
-                uint32_t output, uint32_t begin, uint32_t blocks)
+static void run_panel(const struct ternary_product *p, uint8_t *panel, const int8_t *packed,
+                const int32_t *q_sums, uint32_t output, uint32_t begin, uint32_t blocks)
 {
         uint32_t outputs = p->outputs - output < PANEL_ROWS ? p->outputs - output : PANEL_ROWS;
         uint32_t groups = blocks * groups_of(p->dtype);
@@ -337,13 +305,13 @@ static void run_panel(const struct product *p, uint8_t *panel, const int8_t *pac
         }
 }
 
-static size_t panel_bytes(const struct product *p)
+static size_t panel_bytes(const struct ternary_product *p)
 {
         return (size_t)PANEL_ROWS * 4 * groups_of(p->dtype) *
                (p->blocks < PANEL_BLOCKS ? p->blocks : PANEL_BLOCKS);
 }
 
-static void prompt(const struct cpu_call *call, const struct product *p)
+static void prompt(const struct cpu_call *call, const struct ternary_product *p)
 {
         size_t packed_bytes = round_up(p->rows * packed_row(p), LINE);
         int8_t *packed = call->scratch;
@@ -370,7 +338,7 @@ static void prompt(const struct cpu_call *call, const struct product *p)
 
 void LEVEL(matmul_ternary)(const struct cpu_call *call)
 {
-        struct product p = product_of(call);
+        struct ternary_product p = ternary_product_of(call);
 
         if (p.rows <= DECODE_ROWS)
                 decode(call, &p);
@@ -382,7 +350,7 @@ size_t LEVEL(matmul_ternary_scratch)(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
 {
         const struct cpu_operand *w = &operands[3];
-        struct product p = { .dtype = w->dtype, .blocks = w->columns / QVF_TERNARY_BLOCK };
+        struct ternary_product p = { .dtype = w->dtype, .blocks = w->columns / QVF_TERNARY_BLOCK };
         size_t rows = operands[1].rows, few = n_threads * decode_scratch(p.dtype, p.blocks);
         size_t many = round_up(rows * packed_row(&p), LINE) + round_up(rows * sizeof(int32_t), LINE) +
                       n_threads * panel_bytes(&p);
@@ -393,9 +361,6 @@ size_t LEVEL(matmul_ternary_scratch)(
 
 bool LEVEL(matmul_ternary_supports)(const struct qvf_op *op, const struct cpu_operand *operands)
 {
-        const struct cpu_operand *w = &operands[3];
-
         (void)op;
-        return (w->dtype == QVF_TQ2_0 || w->dtype == QVF_TQ1_0) && !w->packed && !w->block_scales &&
-               w->columns % QVF_TERNARY_BLOCK == 0 && w->columns > 0;
+        return ternary_is_plain(&operands[3]);
 }

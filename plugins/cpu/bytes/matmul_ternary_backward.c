@@ -12,26 +12,6 @@
 
 #define ROWS_EACH (TILE_ROWS / 2) /* rows of dy in a tile: each is two rows of bytes */
 #define PANEL_ROWS 4096u          /* of W: a panel is 128 KiB at most */
-#define LOST 254.0f               /* steps of p in one step of q */
-
-struct product {
-        float *dx;
-        const float *dy;
-        const uint8_t *weights;
-        uint32_t dtype;
-        uint32_t rows, outputs, columns; /* outputs: rows of W, columns of dy; columns: of dx */
-        size_t row_bytes, packed_row;    /* packed_row: bytes of a row of bytes */
-        bool accumulate;
-        float scale;
-        /* In the scratch: */
-        int8_t *packed;
-        struct row {
-                float factor; /* W.scale · m / 127 */
-                int32_t q_sum, p_sum;
-                int32_t unused;
-        } * row;
-        uint8_t *panel;
-};
 
 static size_t packed_row_bytes(uint32_t outputs)
 {
@@ -45,44 +25,26 @@ static size_t panel_bytes(uint32_t outputs)
         return round_up(BYTES * (rows < PANEL_ROWS ? rows : PANEL_ROWS), LINE);
 }
 
-static struct product product_of(const struct cpu_call *call)
+static struct gradient_scratch scratch_of(uint32_t rows, uint32_t outputs)
 {
-        const struct cpu_operand *dx = &call->operand[0], *dy = &call->operand[1], *w = &call->operand[2];
-        size_t packed_row = packed_row_bytes(w->rows);
-        uint8_t *scratch = call->scratch;
+        size_t packed_row = packed_row_bytes(outputs);
 
-        return (struct product){
-                .dx = dx->data,
-                .dy = dy->data,
-                .weights = w->data,
-                .dtype = w->dtype,
-                .rows = call->rows,
-                .outputs = w->rows,
-                .columns = dx->columns,
-                .row_bytes = w->columns / QVF_TERNARY_BLOCK * ternary_block_bytes(w->dtype),
-                .packed_row = packed_row,
-                .accumulate = call->op->flags & QVF_ACCUMULATE,
-                .scale = w->scale,
-                .packed = (int8_t *)scratch,
-                .row = (struct row *)(scratch + round_up(2 * dx->rows * packed_row, LINE)),
-                .panel = scratch + round_up(2 * dx->rows * packed_row, LINE) +
-                         round_up(dx->rows * sizeof(struct row), LINE) + call->thread * panel_bytes(w->rows),
-        };
+        return (struct gradient_scratch){ packed_row, 2 * rows * packed_row, panel_bytes(outputs) };
 }
 
-static uint32_t tile_count(const struct product *p)
+static uint32_t tile_count(const struct ternary_gradient *p)
 {
         return (p->rows + ROWS_EACH - 1) / ROWS_EACH;
 }
 
-static uint32_t tile_begin(const struct product *p, uint32_t tile)
+static uint32_t tile_begin(const struct ternary_gradient *p, uint32_t tile)
 {
         return (uint32_t)((uint64_t)p->rows * tile / tile_count(p));
 }
 
 /* Row `slot` of a tile of `rows` rows of dy: two rows of bytes. */
-static void pack_row(const struct product *p, const float *dy, int8_t *tile, uint32_t slot, uint32_t rows,
-                struct row *row)
+static void pack_row(const struct ternary_gradient *p, const float *dy, int8_t *tile, uint32_t slot,
+                uint32_t rows, struct gradient_row *row)
 {
         float most = gradient_length(dy, p->outputs);
         floats factor = all(most >= 1e-30f && most <= 1e38f ? 127.0f / most : 0);
@@ -105,7 +67,7 @@ static void pack_row(const struct product *p, const float *dy, int8_t *tile, uin
         row->p_sum = sum_ints(p_sum);
 }
 
-static void pack(const struct cpu_call *call, const struct product *p)
+static void pack(const struct cpu_call *call, const struct ternary_gradient *p)
 {
         uint32_t begin, end;
 
@@ -146,8 +108,8 @@ static ALWAYS_INLINE void interleave_rows(const bytes row[4], bytes columns[4])
 }
 
 /* Rows [n, n + rows) of W, BYTES columns from c on: two panels of half of the columns, [row / 4][2 vectors]. */
-static ALWAYS_INLINE void unpack(
-                const struct product *p, uint32_t c, uint32_t n, uint32_t rows, const uint32_t dtype)
+static ALWAYS_INLINE void unpack(const struct ternary_gradient *p, uint32_t c, uint32_t n, uint32_t rows,
+                const uint32_t dtype)
 {
         const uint8_t *block =
                         p->weights + n * p->row_bytes + c / QVF_TERNARY_BLOCK * ternary_block_bytes(dtype);
@@ -178,10 +140,10 @@ struct tile { /* rows of dy on a panel of TILE_LANES columns */
 };
 
 /* LANES columns of a row; the sums of codes c = W + 1 are Σ c q; Σ q is taken off with the last panel. */
-static ALWAYS_INLINE void store_sums(const struct product *p, const struct tile *t, uint32_t row,
+static ALWAYS_INLINE void store_sums(const struct ternary_gradient *p, const struct tile *t, uint32_t row,
                 uint32_t column, ints q, ints rest)
 {
-        const struct row *state = &p->row[row];
+        const struct gradient_row *state = &p->row[row];
         uint32_t count = column >= p->columns          ? 0
                          : p->columns - column < LANES ? p->columns - column
                                                        : LANES;
@@ -201,7 +163,7 @@ static ALWAYS_INLINE void store_sums(const struct product *p, const struct tile 
         store_left(dx, count, count == LANES, sum);
 }
 
-static void run_tile(const struct product *p, const struct tile *t, uint32_t rows)
+static void run_tile(const struct ternary_gradient *p, const struct tile *t, uint32_t rows)
 {
         ints sums[2 * TILE_ROWS];
 
@@ -213,7 +175,7 @@ static void run_tile(const struct product *p, const struct tile *t, uint32_t row
 }
 
 /* BYTES columns of dx from c on, from the rows [n, n + depth) of W. */
-static void run_slice(const struct product *p, uint32_t c, uint32_t n, uint32_t depth)
+static void run_slice(const struct ternary_gradient *p, uint32_t c, uint32_t n, uint32_t depth)
 {
         if (p->dtype == QVF_TQ1_0)
                 unpack(p, c, n, depth, QVF_TQ1_0);
@@ -240,7 +202,8 @@ static void run_slice(const struct product *p, uint32_t c, uint32_t n, uint32_t 
 
 void LEVEL(matmul_ternary_backward)(const struct cpu_call *call)
 {
-        struct product p = product_of(call);
+        struct gradient_scratch scratch = scratch_of(call->operand[0].rows, call->operand[2].rows);
+        struct ternary_gradient p = ternary_gradient_of(call, &scratch);
         uint32_t slices = (p.columns + BYTES - 1) / BYTES;
 
         pack(call, &p);
@@ -258,19 +221,14 @@ void LEVEL(matmul_ternary_backward)(const struct cpu_call *call)
 size_t LEVEL(matmul_ternary_backward_scratch)(
                 const struct qvf_op *op, const struct cpu_operand *operands, unsigned n_threads)
 {
-        size_t rows = operands[0].rows;
-        uint32_t outputs = operands[2].rows;
+        struct gradient_scratch scratch = scratch_of(operands[0].rows, operands[2].rows);
 
         (void)op;
-        return round_up(2 * rows * packed_row_bytes(outputs), LINE) +
-               round_up(rows * sizeof(struct row), LINE) + n_threads * panel_bytes(outputs);
+        return gradient_scratch_bytes(&scratch, operands[0].rows, n_threads);
 }
 
 bool LEVEL(matmul_ternary_backward_supports)(const struct qvf_op *op, const struct cpu_operand *operands)
 {
-        const struct cpu_operand *w = &operands[2];
-
         (void)op;
-        return (w->dtype == QVF_TQ2_0 || w->dtype == QVF_TQ1_0) && !w->packed && !w->block_scales &&
-               w->columns % QVF_TERNARY_BLOCK == 0 && operands[0].columns <= w->columns;
+        return ternary_gradient_supports(operands);
 }

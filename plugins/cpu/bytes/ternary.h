@@ -4,26 +4,7 @@
 #define QVF_PLUGINS_CPU_BYTES_TERNARY_H
 
 #include "plugins/cpu/bytes/bytes.h"
-#include "qvf/ops.h"
-
-#define TQ2_BLOCK 66u /* bytes of QVF_TERNARY_BLOCK weights, and where their scale stands */
-#define TQ2_SCALE 64u
-#define TQ1_BLOCK 54u
-#define TQ1_SCALE 52u
-
-static inline size_t ternary_block_bytes(uint32_t dtype)
-{
-        return dtype == QVF_TQ1_0 ? TQ1_BLOCK : TQ2_BLOCK;
-}
-
-/* A block whose scale is 0 has no weights but 0, whatever its codes say. */
-static ALWAYS_INLINE bool scale_is_zero(const uint8_t *scale)
-{
-        uint16_t half;
-
-        memcpy(&half, scale, sizeof(half));
-        return (uint16_t)(half << 1) == 0;
-}
+#include "plugins/cpu/lanes/ternary.h"
 
 /* Codes of columns c to c + BYTES - 1 of a block; c is a multiple of BYTES. */
 static ALWAYS_INLINE bytes tq2_codes(const uint8_t *block, uint32_t c)
