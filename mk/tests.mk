@@ -25,7 +25,7 @@ $(TEST_PROGRAMS): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libsupport.a $(POLICY_LIBS) 
 
 # How many test programs run at a time, and the longest that one may take.
 TEST_JOBS ?= 2
-TEST_LIMIT_S ?= 300
+TEST_LIMIT_S ?= 600
 
 .PHONY: tests check asan coverage
 ## make tests           build the tests without running them

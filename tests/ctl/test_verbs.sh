@@ -21,7 +21,7 @@ ctl() {
 	code=$1
 	shift
 	got=0
-	timeout 60 "$qvfctl" "$@" >"$scratch/out" 2>"$scratch/errors" </dev/null || got=$?
+	timeout 200 "$qvfctl" "$@" >"$scratch/out" 2>"$scratch/errors" </dev/null || got=$?
 	cat "$scratch/out" "$scratch/errors"
 	[ "$got" -eq "$code" ]
 }
@@ -156,14 +156,14 @@ training() {
 	said '60 documents, 2192 tokens'
 	said 'line 3: no JSON'
 	json check train examples/demo/handheld.jsonl --check
-	echo '{"text": "a"}' | timeout 60 "$qvfctl" train - --detach >"$scratch/out"
+	echo '{"text": "a"}' | timeout 200 "$qvfctl" train - --detach >"$scratch/out"
 	[ "$(cat "$scratch/out")" = 2 ]
 	json jobs jobs
 }
 try 'a job is queued with its options, and shown until it ends' training
 
 jobs() {
-	timeout 60 "$qvfctl" train examples/demo/handheld.jsonl --detach --paused --adapter slow >"$scratch/id"
+	timeout 200 "$qvfctl" train examples/demo/handheld.jsonl --detach --paused --adapter slow >"$scratch/id"
 	id=$(cat "$scratch/id")
 	ctl 0 job show "$id"
 	said paused
@@ -196,7 +196,7 @@ plots() {
 	"$python" -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$scratch/p.svg"
 	"$python" tests/ctl/check_png.py "$scratch/p.png"
 	json plot job plot 1
-	timeout 60 "$qvfctl" train examples/demo/handheld.jsonl --detach --paused >"$scratch/id"
+	timeout 200 "$qvfctl" train examples/demo/handheld.jsonl --detach --paused >"$scratch/id"
 	ctl 6 job plot "$(cat "$scratch/id")"
 	complained 'has made no step yet'
 }
@@ -205,7 +205,7 @@ try 'plots in the terminal, as SVG, PNG and JSON' plots
 answers() {
 	ctl 0 infer hello --system Ann --adapter taught:0.5 --adapter helper
 	[ "$(cat "$scratch/out")" = 'hello says Ann. ü€😀 taught*0.5, helper*1.0' ]
-	printf 'from a pipe\n' | timeout 60 "$qvfctl" infer >"$scratch/out"
+	printf 'from a pipe\n' | timeout 200 "$qvfctl" infer >"$scratch/out"
 	said 'from a pipe says nobody.'
 	printf 'from a file' >"$scratch/prompt"
 	ctl 0 infer -f "$scratch/prompt" --stats
@@ -223,7 +223,7 @@ try 'answers are streamed' answers
 
 chats() {
 	printf '%s\n' hi /help '/set temperature 0.5' /wat '/system Bob' more /undo '/adapter taught:2' '/set top_k 3' again "/save $scratch/chat.jsonl" |
-		timeout 60 "$qvfctl" chat >"$scratch/out" 2>"$scratch/errors"
+		timeout 200 "$qvfctl" chat >"$scratch/out" 2>"$scratch/errors"
 	cat "$scratch/out" "$scratch/errors"
 	said '1 turns, hi says nobody.'
 	said '3 turns, more says Bob.'
@@ -231,7 +231,7 @@ chats() {
 	said '3 turns, again says Bob. ü€😀 taught*2.0'
 	complained 'did you mean /set?'
 	[ "$(grep -o '"role"' "$scratch/chat.jsonl" | wc -l)" -eq 5 ]
-	printf 'hi\n' | timeout 60 "$qvfctl" chat --json >"$scratch/out"
+	printf 'hi\n' | timeout 200 "$qvfctl" chat --json >"$scratch/out"
 	[ -z "$checker" ] || "$checker" tests/ctl/check_schema.py docs/schemas/turn.json "$scratch/out"
 }
 try 'a talk with commands' chats
@@ -318,7 +318,7 @@ else
 fi
 
 gone() {
-	timeout 20 "$qvfctl" train examples/demo/handheld.jsonl --paused >"$scratch/left" 2>&1 &
+	timeout 200 "$qvfctl" train examples/demo/handheld.jsonl --paused >"$scratch/left" 2>&1 &
 	waiting=$!
 	until grep -q paused "$scratch/left"; do
 		kill -0 "$waiting"

@@ -16,6 +16,8 @@
 
 #include "common/cleanup.h"
 
+enum { WAIT_MS = 20, WAIT_TRIES = 10000 };
+
 #define ALWAYS                                                                                              \
         "training:\n  idle_for: 0s\n  load_by_others_max: 100%\n  settle_for: 0s\n  minimum_run: 0s\n"      \
         "  memory_pressure_max: 100%\n  disk_leave_free: 0B\n  memory_leave_free: 0B\n"                     \
@@ -305,14 +307,14 @@ static bool one_of(const char *words, const char *word)
 }
 
 bool service_wait(struct service *service, const char *path, const char *interface, const char *property,
-                const char *words, unsigned limit_s)
+                const char *words)
 {
-        for (unsigned i = 0; i < limit_s * 50; i++) {
+        for (unsigned i = 0; i < WAIT_TRIES; i++) {
                 _cleanup_free_ char *now = service_text(service, path, interface, property);
 
                 if (now && one_of(words, now))
                         return true;
-                sleep_ms(20);
+                sleep_ms(WAIT_MS);
         }
         return false;
 }

@@ -40,8 +40,8 @@ char *service_train(struct service *service, const char *model, const char *adap
 char *service_text(struct service *service, const char *path, const char *interface, const char *property);
 uint64_t service_count(
                 struct service *service, const char *path, const char *interface, const char *property);
-/* Waits until a property is one of the words (separated by spaces); false after limit_s. */
+/* Waits until a property is one of the words (separated by spaces); false after minutes, which only ends a hang. */
 bool service_wait(struct service *service, const char *path, const char *interface, const char *property,
-                const char *words, unsigned limit_s);
+                const char *words);
 
 #endif

@@ -188,7 +188,7 @@ START_TEST(all_are_answered_or_refused_by_a_limit)
         double since = 0, alone, crowded;
         uint64_t tokens = 0, warm, after;
 
-        ck_assert(service_wait(service, job, "Job", "State", "running", 60));
+        ck_assert(service_wait(service, job, "Job", "State", "running"));
         for (unsigned i = 0; i < CLIENTS; i++) {
                 clients[i] = (struct client){ .crowd = &crowd, .bus = service_connect(service) };
                 ck_assert_ptr_nonnull(clients[i].bus);
@@ -237,14 +237,14 @@ START_TEST(holds_at_random_instants)
         for (unsigned i = 0; i < count; i++) {
                 uint64_t id;
 
-                ck_assert(service_wait(service, job, "Job", "State", "running", 60));
+                ck_assert(service_wait(service, job, "Job", "State", "running"));
                 usleep((useconds_t)(random() % 300000));
                 ck_assert_int_ge(service_call(service, service->bus, "", "Manager", "Hold", &reply, "sst",
                                                  "training", "a test", (uint64_t)0),
                                 0);
                 ck_assert_int_gt(sd_bus_message_read(reply, "t", &id), 0);
                 reply = sd_bus_message_unref(reply);
-                ck_assert(service_wait(service, job, "Job", "State", "waiting", 20));
+                ck_assert(service_wait(service, job, "Job", "State", "waiting"));
                 ck_assert_int_ge(
                                 service_call(service, service->bus, "", "Manager", "Release", NULL, "t", id),
                                 0);

@@ -102,7 +102,7 @@ START_TEST(kills)
                 char path[32], adapter[64];
 
                 snprintf(path, sizeof(path), "jobs/_3%u", i);
-                ck_assert_msg(service_wait(service, path, "Job", "State", "finished", 120),
+                ck_assert_msg(service_wait(service, path, "Job", "State", "finished"),
                                 "job %u does not finish", i);
                 ck_assert_uint_eq(service_count(service, path, "Job", "Runs"), 1);
                 ck_assert_uint_eq(service_count(service, path, "Job", "Step"), STEPS + 10 * i);

@@ -212,8 +212,8 @@ START_TEST(a_model_that_nobody_asks_is_unloaded)
         struct service *service = begin("workers:\n  idle_unload: 1s\n");
 
         ck_assert_int_ge(service_call(service, service->bus, "models/tiny", "Model", "Load", NULL, ""), 0);
-        ck_assert(service_wait(service, "models/tiny", "Model", "State", "loaded", 5));
-        ck_assert(service_wait(service, "models/tiny", "Model", "State", "stored", 30));
+        ck_assert(service_wait(service, "models/tiny", "Model", "State", "loaded"));
+        ck_assert(service_wait(service, "models/tiny", "Model", "State", "stored"));
         ck_assert_uint_eq(service_count(service, "models/tiny", "Model", "WorkerPid"), 0);
         finish(service);
 }
@@ -266,7 +266,7 @@ START_TEST(a_model_that_is_removed_by_force_takes_all_along)
         int answer;
 
         job = service_train(service, "tiny", "fox", 100000);
-        ck_assert(service_wait(service, job, "Job", "State", "running", 60));
+        ck_assert(service_wait(service, job, "Job", "State", "running"));
         answer = infer(service, service->bus, session, 4096, &number);
         ck_assert_int_ge(service_call(service, service->bus, "models/tiny", "Model", "Remove", NULL, "a{sv}",
                                          1, "force", "b", 1),

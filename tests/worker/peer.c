@@ -327,7 +327,7 @@ char *peer_ask(struct peer *peer, const char *request, const char *prompt, uint3
         int fd = peer_infer(peer, request, prompt, max_tokens, adapter);
 
         ck_assert_msg(fd >= 0, "Infer: %s: %s", peer_error(peer), peer->error.message);
-        return peer_read_all(peer, fd, 60000);
+        return peer_read_all(peer, fd, PEER_LIMIT_MS);
 }
 
 int peer_train(struct peer *peer, const char *job, const char *data, int folder,

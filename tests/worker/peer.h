@@ -25,6 +25,8 @@ struct peer {
         sd_bus_error error; /* of the last call that failed */
 };
 
+enum { PEER_LIMIT_MS = 200000 }; /* ends a hang; how long things take is not tested */
+
 /* What is in the environment goes to the worker. Fails the test where it can't be started. */
 struct peer *peer_start(void);
 /* Closes the connection; returns the status of the process as waitpid() gives it. */

@@ -27,7 +27,7 @@ static struct peer *start(int *ret_adapter)
 
         peer_load(peer, MODEL, true);
         ck_assert_int_eq(peer_train(peer, "job", DATA, folder, &options, NULL), 0);
-        ck_assert_ptr_nonnull(peer_wait(peer, "TrainEnded", "job", 20000));
+        ck_assert_ptr_nonnull(peer_wait(peer, "TrainEnded", "job", PEER_LIMIT_MS));
         *ret_adapter = openat(folder, "best.gguf", O_RDONLY | O_CLOEXEC);
         ck_assert_int_ge(*ret_adapter, 0);
         return peer;
@@ -147,7 +147,7 @@ START_TEST(limits_of_memory_and_time)
                         "epochs", "u", 100, "duty_cycle", "d", 0.5);
         assert_ok(peer, r);
         peer_call(peer, "SetTraining", NULL, "a{sv}", 1, "duty_cycle", "d", 0.9);
-        ck_assert_ptr_nonnull(peer_wait(peer, "TrainEnded", "slow", 60000));
+        ck_assert_ptr_nonnull(peer_wait(peer, "TrainEnded", "slow", PEER_LIMIT_MS));
         ck_assert_int_eq(peer_stop(peer), 0);
 }
 END_TEST

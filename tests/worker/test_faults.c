@@ -45,8 +45,8 @@ static struct peer *start(const char *fault, const char *at)
 
 static void assert_fails(struct peer *peer, const char *what, enum worker_status wanted)
 {
-        const struct peer_signal *failed = peer_wait(peer, "Failed", what, 20000);
-        int status = peer_wait_end(peer, 20000);
+        const struct peer_signal *failed = peer_wait(peer, "Failed", what, PEER_LIMIT_MS);
+        int status = peer_wait_end(peer, PEER_LIMIT_MS);
 
         ck_assert_ptr_nonnull(failed);
         ck_assert_uint_gt(strlen(failed->word), 0);
@@ -80,7 +80,7 @@ START_TEST(a_device_that_hangs_while_it_trains)
         struct peer *peer = start("hang", "60");
 
         train(peer, test_folder());
-        ck_assert_ptr_nonnull(peer_wait(peer, "Progress", "job", 10000));
+        ck_assert_ptr_nonnull(peer_wait(peer, "Progress", "job", PEER_LIMIT_MS));
         ck_assert_int_eq(peer_call(peer, "Ping", NULL, ""), 0);
         assert_fails(peer, "hung", WORKER_HUNG);
 }
@@ -110,7 +110,7 @@ START_TEST(a_crash_while_it_trains)
         int status;
 
         train(peer, test_folder());
-        status = peer_wait_end(peer, 20000);
+        status = peer_wait_end(peer, PEER_LIMIT_MS);
         ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
         peer_stop(peer);
 }
@@ -151,7 +151,7 @@ START_TEST(an_answer_without_memory_is_only_an_answer)
 {
         struct peer *peer = start("memory", "6");
         int fd = peer_infer(peer, "ask", "One two three", 200, NULL);
-        const struct peer_signal *ended = peer_wait(peer, "InferEnded", "ask", 20000);
+        const struct peer_signal *ended = peer_wait(peer, "InferEnded", "ask", PEER_LIMIT_MS);
 
         ck_assert_ptr_nonnull(ended);
         ck_assert_str_eq(ended->word, "failed");

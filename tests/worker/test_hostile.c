@@ -173,7 +173,7 @@ START_TEST(a_closed_pipe_cancels)
         fd = peer_infer(peer, "long", "Tell", 400, NULL);
         ck_assert_int_ge(fd, 0);
         close(fd);
-        ended = peer_wait(peer, "InferEnded", "long", 20000);
+        ended = peer_wait(peer, "InferEnded", "long", PEER_LIMIT_MS);
         ck_assert_ptr_nonnull(ended);
         ck_assert_str_eq(ended->word, "cancelled");
         ck_assert(ended->values[PEER_GENERATED] < 400);
@@ -194,9 +194,9 @@ START_TEST(cancelled_by_a_call)
         ck_assert_str_eq(peer_error(peer), "Exists");
         ck_assert_int_eq(peer_call(peer, "CancelInfer", NULL, "s", "long"), 0);
         ck_assert_int_eq(peer_call(peer, "CancelInfer", NULL, "s", "nobody"), 0);
-        text = peer_read_all(peer, fd, 20000);
+        text = peer_read_all(peer, fd, PEER_LIMIT_MS);
         ck_assert_ptr_nonnull(text);
-        ended = peer_wait(peer, "InferEnded", "long", 20000);
+        ended = peer_wait(peer, "InferEnded", "long", PEER_LIMIT_MS);
         ck_assert_ptr_nonnull(ended);
         ck_assert_str_eq(ended->word, "cancelled");
         free(text);
@@ -219,11 +219,11 @@ START_TEST(a_reader_who_does_not_read)
                         0);
         close(fds[1]);
         fd = peer_infer(peer, "keen", "Tell", 50, NULL);
-        free(peer_read_all(peer, fd, 20000));
-        ck_assert_ptr_nonnull(peer_wait(peer, "InferEnded", "keen", 20000));
+        free(peer_read_all(peer, fd, PEER_LIMIT_MS));
+        ck_assert_ptr_nonnull(peer_wait(peer, "InferEnded", "keen", PEER_LIMIT_MS));
         ck_assert_ptr_null(peer_wait(peer, "InferEnded", "deaf", 300));
-        free(peer_read_all(peer, fds[0], 20000));
-        ck_assert_ptr_nonnull(peer_wait(peer, "InferEnded", "deaf", 20000));
+        free(peer_read_all(peer, fds[0], PEER_LIMIT_MS));
+        ck_assert_ptr_nonnull(peer_wait(peer, "InferEnded", "deaf", PEER_LIMIT_MS));
         ck_assert_int_eq(peer_stop(peer), 0);
 }
 END_TEST

@@ -22,7 +22,7 @@ START_TEST(answers_stream_and_end_with_stats)
         peer_load(peer, MODEL, true);
         text = peer_ask(peer, "one", "The quick brown", 20, NULL);
         ck_assert_ptr_nonnull(text);
-        ended = peer_wait(peer, "InferEnded", "one", 5000);
+        ended = peer_wait(peer, "InferEnded", "one", PEER_LIMIT_MS);
         ck_assert_ptr_nonnull(ended);
         ck_assert_str_eq(ended->word, "length");
         ck_assert(ended->values[PEER_GENERATED] == 20);
@@ -51,7 +51,7 @@ START_TEST(many_at_once_get_what_each_gets_alone)
 
                 snprintf(name, sizeof(name), "alone%u", i);
                 fd = peer_infer(peer, name, prompts[i], 24, NULL);
-                alone[i] = peer_read_all(peer, fd, 20000);
+                alone[i] = peer_read_all(peer, fd, PEER_LIMIT_MS);
                 ck_assert_ptr_nonnull(alone[i]);
         }
         for (unsigned i = 0; i < COUNT; i++) {
@@ -60,7 +60,7 @@ START_TEST(many_at_once_get_what_each_gets_alone)
                 ck_assert_int_ge(fds[i], 0);
         }
         for (unsigned i = 0; i < COUNT; i++) {
-                char *text = peer_read_all(peer, fds[i], 20000);
+                char *text = peer_read_all(peer, fds[i], PEER_LIMIT_MS);
 
                 ck_assert_ptr_nonnull(text);
                 ck_assert_str_eq(text, alone[i % 3]);
@@ -90,7 +90,7 @@ START_TEST(messages_and_jsonl)
                                          "ignore_end", "b", 1),
                         0);
         close(fds[1]);
-        text = peer_read_all(peer, fds[0], 20000);
+        text = peer_read_all(peer, fds[0], PEER_LIMIT_MS);
         ck_assert_ptr_nonnull(text);
         for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
                 ck_assert_ptr_nonnull(strstr(line, "\"id\":"));

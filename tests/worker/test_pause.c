@@ -59,7 +59,7 @@ START_TEST(training_stands_aside)
                 peer_run(peer, 30 + (unsigned)random() % 250);
                 peer_forget(peer);
                 free(peer_ask(peer, "ask", "One", 1, NULL));
-                ended = peer_wait(peer, "InferEnded", "ask", 10000);
+                ended = peer_wait(peer, "InferEnded", "ask", PEER_LIMIT_MS);
                 ck_assert_ptr_nonnull(ended);
                 answers[i] = ended->values[PEER_FIRST_MS];
         }

@@ -52,7 +52,7 @@ static void start(struct peer *peer, const char *job, int folder, const struct p
 
 static void assert_ends(struct peer *peer, const char *job, const char *verdict)
 {
-        const struct peer_signal *ended = peer_wait(peer, "TrainEnded", job, 60000);
+        const struct peer_signal *ended = peer_wait(peer, "TrainEnded", job, PEER_LIMIT_MS);
 
         ck_assert_ptr_nonnull(ended);
         ck_assert_msg(strcmp(ended->word, verdict) == 0, "%s: %s", ended->word, ended->text);
@@ -178,7 +178,7 @@ START_TEST(a_stopped_job_goes_on_bit_by_bit)
                 if (i % 2)
                         peer_call(peer, "PauseTraining", NULL, "");
                 if (peer_call(peer, "StopTraining", NULL, "b", 1) == 0)
-                        ck_assert_ptr_nonnull(peer_wait(peer, "TrainEnded", "job", 10000));
+                        ck_assert_ptr_nonnull(peer_wait(peer, "TrainEnded", "job", PEER_LIMIT_MS));
                 ck_assert_int_eq(peer_stop(peer), 0);
                 if (faccessat(folder, "best.gguf", F_OK, 0) == 0)
                         break;
@@ -274,9 +274,9 @@ START_TEST(asked_to_end_it_leaves_a_checkpoint)
 
         peer_load(peer, MODEL, false);
         start(peer, "job", folder, &long_job);
-        ck_assert_ptr_nonnull(peer_wait(peer, "Progress", "job", 20000));
+        ck_assert_ptr_nonnull(peer_wait(peer, "Progress", "job", PEER_LIMIT_MS));
         kill(peer->pid, SIGTERM);
-        status = peer_wait_end(peer, 20000);
+        status = peer_wait_end(peer, PEER_LIMIT_MS);
         ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
         peer_stop(peer);
         for (unsigned i = 1; i < 100000; i++) {
