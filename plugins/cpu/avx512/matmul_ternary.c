@@ -473,5 +473,5 @@ size_t cpu_avx512_matmul_ternary_scratch(
 bool cpu_avx512_matmul_ternary_supports(const struct qvf_op *op, const struct cpu_operand *operands)
 {
         (void)op;
-        return ternary_is_plain(&operands[3]);
+        return ternary_takes(&operands[3]);
 }

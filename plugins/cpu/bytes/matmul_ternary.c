@@ -362,5 +362,5 @@ size_t LEVEL(matmul_ternary_scratch)(
 bool LEVEL(matmul_ternary_supports)(const struct qvf_op *op, const struct cpu_operand *operands)
 {
         (void)op;
-        return ternary_is_plain(&operands[3]);
+        return ternary_takes(&operands[3]);
 }

@@ -71,7 +71,7 @@ static inline struct ternary_gradient ternary_gradient_of(
 
 static inline bool ternary_gradient_supports(const struct cpu_operand *operands)
 {
-        return ternary_is_plain(&operands[2]) && operands[0].columns <= operands[2].columns;
+        return ternary_takes(&operands[2]) && operands[0].columns <= operands[2].columns;
 }
 
 /* Numbers `at` to `at` + LANES - 1 of `count`, zeros behind their end. */

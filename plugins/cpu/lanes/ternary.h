@@ -81,8 +81,8 @@ static inline struct ternary_factor ternary_factor(const struct ternary_product 
         return (struct ternary_factor){ high, (float)(factor - (double)high) };
 }
 
-/* Which weights the kernels of these products take. */
-static inline bool ternary_is_plain(const struct cpu_operand *w)
+/* Whether these products take such weights: as a file has them, each row with one scale. */
+static inline bool ternary_takes(const struct cpu_operand *w)
 {
         return (w->dtype == QVF_TQ2_0 || w->dtype == QVF_TQ1_0) && !w->packed && !w->block_scales &&
                w->columns % QVF_TERNARY_BLOCK == 0 && w->columns > 0;
