@@ -8,9 +8,8 @@
 #include <math.h>
 
 #include "plugins/cpu/lanes/cells.h"
-#include "plugins/cpu/lanes/dense.h"
+#include "plugins/cpu/lanes/spread.h"
 
-#define CELLS QVF_KV_BLOCK
 #define SPAN 512u                    /* positions; long enough for a merge to cost nothing */
 #define PAIRS (2 * REGISTERS)        /* (row, head) pairs of a task, that share one key head */
 #define BLOCK (CELLS / LANES)        /* vectors of the scores of a block */
@@ -18,7 +17,6 @@
 #define HALF_SIDE (SIDE > 1 ? SIDE / 2 : 1)
 #define WIDE (REGISTERS / 2 / SIDE) /* vectors of columns of a pair that are summed side by side */
 #define SPLIT_ROWS 8u               /* up to here long pasts are shared out by spans */
-#define HEAD_MOST 256u              /* largest head size */
 
 struct attention {
         float *y;
@@ -42,6 +40,7 @@ struct looker {              /* a pair that looks at a block */
 
 struct work {                 /* a thread's scratch */
         float *keys;          /* [width][CELLS] */
+        uint8_t *near;        /* keys as the cache has them */
         float *values;        /* [CELLS][width] */
         const uint8_t *cells; /* the values of a block: those, or, where few pairs look at them, the cache itself */
         size_t cell_bytes;
@@ -52,8 +51,8 @@ struct work {                 /* a thread's scratch */
         struct looker *lookers; /* [pairs] */
 };
 
-struct run { /* neighbouring rows of one sequence, the heads of one key head, spans [span, span_end) */
-        uint32_t row, rows, key_head, span, span_end;
+struct run { /* neighbouring rows of one sequence, the heads of some neighbouring key heads */
+        uint32_t row, rows, key_head, key_heads;
         int32_t sequence;
 };
 
@@ -71,44 +70,12 @@ static uint32_t head_width(uint32_t size)
         return (uint32_t)round_up(size, LANES);
 }
 
-/* [width][CELLS], zeros behind the first `cells`. */
-static ALWAYS_INLINE void spread_transposed(const struct attention *a, const uint8_t *from,
-                const uint32_t dtype, uint32_t cells, float *to)
+static ALWAYS_INLINE void spread_block(const struct cells *keys, const struct cells *values,
+                const uint32_t dtype, bool few, const struct work *work)
 {
-        for (uint32_t c = 0; c < a->width; c += LANES) {
-                for (uint32_t i = 0; i < CELLS; i += LANES) {
-                        floats m[LANES];
-
-                        UNROLL
-                        for (uint32_t j = 0; j < LANES; j++)
-                                m[j] = i + j < cells ? load_weights_left(dtype,
-                                                                       from + (i + j) * a->cell_bytes, c,
-                                                                       a->size)
-                                                     : zeros();
-                        transpose(m);
-                        UNROLL
-                        for (uint32_t j = 0; j < LANES; j++)
-                                store(to + (c + j) * CELLS + i, m[j]);
-                }
-        }
-}
-
-/* [cells][width] */
-static ALWAYS_INLINE void spread(const struct attention *a, const uint8_t *from, const uint32_t dtype,
-                uint32_t cells, float *to)
-{
-        for (uint32_t i = 0; i < cells; i++)
-                for (uint32_t c = 0; c < a->width; c += LANES)
-                        store(to + i * a->width + c,
-                                        load_weights_left(dtype, from + i * a->cell_bytes, c, a->size));
-}
-
-static ALWAYS_INLINE void spread_block(const struct attention *a, const uint8_t *keys, const uint32_t dtype,
-                uint32_t cells, bool few, struct work *work)
-{
-        spread_transposed(a, keys, dtype, cells, work->keys);
+        spread_turned(keys, dtype, work->near, work->keys);
         if (!few)
-                spread(a, work->cells, dtype, cells, work->values);
+                spread(values, dtype, work->values);
 }
 
 /* The first `cells` cells of a block as floats. */
@@ -116,17 +83,20 @@ static void load_block(const struct attention *a, uint32_t block, const struct r
                 struct work *work)
 {
         size_t offset = (size_t)block * CELLS * a->cell_bytes + run->key_head * a->head_bytes;
-        const uint8_t *keys = (const uint8_t *)a->keys->data + offset;
+        const struct cells keys = { (const uint8_t *)a->keys->data + offset, a->cell_bytes, cells, a->size,
+                a->width };
+        struct cells values = keys;
         bool few = run->rows * a->group <= SIDE && a->size == a->width;
 
-        work->cells = (const uint8_t *)a->values->data + offset;
+        values.first = (const uint8_t *)a->values->data + offset;
+        work->cells = values.first;
         work->cell_bytes = a->cell_bytes;
         work->dtype = a->keys->dtype;
         work->count = cells;
         switch (a->keys->dtype) {
-        case QVF_F16: spread_block(a, keys, QVF_F16, cells, few, work); break;
-        case QVF_Q8_0: spread_block(a, keys, QVF_Q8_0, cells, few, work); break;
-        default: spread_block(a, keys, QVF_F32, cells, few, work); break;
+        case QVF_F16: spread_block(&keys, &values, QVF_F16, few, work); break;
+        case QVF_Q8_0: spread_block(&keys, &values, QVF_Q8_0, few, work); break;
+        default: spread_block(&keys, &values, QVF_F32, few, work); break;
         }
         if (few)
                 return;
@@ -140,14 +110,15 @@ static uint32_t block_of(const struct attention *a, const struct run *run, int64
         return cell_block(a->table, a->keys, run->sequence, (int32_t)position);
 }
 
+/* Of the cells of a block, what a key head has. */
 static void fetch_block(const struct attention *a, uint32_t block, uint32_t key_head)
 {
         size_t offset = (size_t)block * CELLS * a->cell_bytes + key_head * a->head_bytes;
 
         for (uint32_t i = 0; i < CELLS; i++, offset += a->cell_bytes) {
-                for (size_t line = 0; line < a->head_bytes + LINE - 1; line += LINE) {
-                        fetch((const char *)a->keys->data + offset + line);
-                        fetch((const char *)a->values->data + offset + line);
+                for (size_t at = offset / LINE * LINE; at < offset + a->head_bytes; at += LINE) {
+                        fetch((const char *)a->keys->data + at);
+                        fetch((const char *)a->values->data + at);
                 }
         }
 }
@@ -318,6 +289,10 @@ static ALWAYS_INLINE void gather_columns(const struct attention *a, const struct
         const unsigned wide = SIDE * WIDE / P < 8 ? SIDE * WIDE / P : 8;
         uint32_t c = 0;
 
+        if (P == 1 && wide >= 6 && a->width == 6 * LANES) { /* a common size, in one go */
+                gather(a, work, first, 0, dtype, P, 6);
+                return;
+        }
         for (; c + wide * LANES <= a->width; c += wide * LANES)
                 gather(a, work, first, c, dtype, P, wide);
         for (; c + wide / 2 * LANES <= a->width; c += wide / 2 * LANES)
@@ -451,7 +426,25 @@ static void clear(struct sums *sums, float *numbers, uint32_t pairs, uint32_t wi
         memset(numbers, 0, (size_t)pairs * width * sizeof(*numbers));
 }
 
-/* One span of a run, into span and span_sums. */
+static struct run run_of_head(const struct run *run, uint32_t i)
+{
+        return (struct run){ run->row, run->rows, run->key_head + i, 1, run->sequence };
+}
+
+/* The sums of the pairs of a key head of the run; all else is shared. */
+static struct work work_of_head(
+                const struct attention *a, const struct run *run, const struct work *work, uint32_t i)
+{
+        size_t pairs = (size_t)i * run->rows * a->group;
+        struct work part = *work;
+
+        part.span += pairs * a->width;
+        part.span_sums += pairs;
+        return part;
+}
+
+/* One span of a run, into span and span_sums. Of a block all heads before the next block: what a cell has of them stands
+ * side by side. */
 static void attend_span(const struct attention *a, const struct run *run, struct work *work, uint32_t span)
 {
         int64_t first = INT64_MAX, last = -1, position = (int64_t)span * SPAN, end;
@@ -465,18 +458,26 @@ static void attend_span(const struct attention *a, const struct run *run, struct
         }
         end = last + 1 < position + SPAN ? last + 1 : position + SPAN;
         position = first / CELLS * CELLS > position ? first / CELLS * CELLS : position;
-        clear(work->span_sums, work->span, run->rows * a->group, a->width);
+        clear(work->span_sums, work->span, run->key_heads * run->rows * a->group, a->width);
         for (; position < end; position += CELLS) {
                 uint32_t block = block_of(a, run, position), next = NO_BLOCK;
 
                 if (position + CELLS < end)
                         next = block_of(a, run, position + CELLS);
-                if (next != NO_BLOCK && run->rows <= 2)
-                        fetch_block(a, next, run->key_head);
-                if (block == NO_BLOCK)
-                        continue;
-                load_block(a, block, run, end - position < CELLS ? (uint32_t)(end - position) : CELLS, work);
-                attend_block(a, run, work, position);
+                for (uint32_t i = 0; i < run->key_heads; i++) {
+                        struct run head = run_of_head(run, i);
+                        struct work part = work_of_head(a, run, work, i);
+                        bool last_head = i + 1 == run->key_heads;
+                        uint32_t later = last_head ? next : block;
+
+                        if (later != NO_BLOCK && run->rows <= 2)
+                                fetch_block(a, later, last_head ? run->key_head : head.key_head + 1);
+                        if (block == NO_BLOCK)
+                                continue;
+                        load_block(a, block, &head,
+                                        end - position < CELLS ? (uint32_t)(end - position) : CELLS, &part);
+                        attend_block(a, &head, &part, position);
+                }
         }
 }
 
@@ -503,17 +504,19 @@ static uint32_t span_count(const struct attention *a, uint32_t row, uint32_t row
 
 static void attend_run(const struct attention *a, struct run *run, struct work *work)
 {
-        uint32_t pairs = run->rows * a->group, spans = span_count(a, run->row, run->rows);
+        uint32_t pairs = run->rows * a->group, all = run->key_heads * pairs;
+        uint32_t spans = span_count(a, run->row, run->rows);
 
-        clear(work->all_sums, work->all, pairs, a->width);
+        clear(work->all_sums, work->all, all, a->width);
         for (uint32_t span = 0; span < spans; span++) {
                 attend_span(a, run, work, span);
-                for (uint32_t i = 0; i < pairs; i++)
+                for (uint32_t i = 0; i < all; i++)
                         merge(&work->all_sums[i], work->all + (size_t)i * a->width, &work->span_sums[i],
                                         work->span + (size_t)i * a->width, a->width);
         }
-        for (uint32_t i = 0; i < pairs; i++)
-                finish(a, run->row + i / a->group, run->key_head * a->group + i % a->group,
+        for (uint32_t i = 0; i < all; i++)
+                finish(a, run->row + i % pairs / a->group,
+                                (run->key_head + i / pairs) * a->group + i % pairs % a->group,
                                 &work->all_sums[i], work->all + (size_t)i * a->width);
 }
 
@@ -526,7 +529,7 @@ static size_t work_bytes(uint32_t size, uint32_t group) /* of one thread */
 {
         size_t pairs = group > PAIRS ? group : PAIRS, width = head_width(size);
 
-        return 2 * width * CELLS * sizeof(float) + pairs * CELLS * sizeof(float) +
+        return NEAR_BYTES + 2 * width * CELLS * sizeof(float) + pairs * CELLS * sizeof(float) +
                2 * pairs * width * sizeof(float) +
                round_up(pairs * (2 * sizeof(struct sums) + sizeof(struct looker)), LINE);
 }
@@ -534,9 +537,10 @@ static size_t work_bytes(uint32_t size, uint32_t group) /* of one thread */
 static struct work work_of(const struct cpu_call *call, const struct attention *a)
 {
         size_t pairs = a->group > PAIRS ? a->group : PAIRS;
-        struct work work = { .keys = (float *)((char *)call->scratch +
-                                               call->thread * work_bytes(a->size, a->group)) };
+        struct work work = { .near = (uint8_t *)call->scratch +
+                                     call->thread * work_bytes(a->size, a->group) };
 
+        work.keys = (float *)(work.near + NEAR_BYTES);
         work.values = work.keys + a->width * CELLS;
         work.weights = work.values + a->width * CELLS;
         work.span = work.weights + pairs * CELLS;
@@ -552,17 +556,39 @@ static int32_t sequence_of(const struct attention *a, uint32_t row)
         return a->place[2 * (size_t)row + 1];
 }
 
-/* Rows in tiles, each with all heads of one key head. */
+/* Key heads of a task of so many rows, of which there are `tasks` with one: as many as leave each thread two. */
+static uint32_t task_heads(
+                const struct cpu_call *call, const struct attention *a, uint32_t rows, uint32_t tasks)
+{
+        uint32_t most = PAIRS / (rows * a->group), fair = tasks / (2 * call->n_threads);
+
+        if (call->n_threads == 1 || fair > most)
+                fair = most;
+        return fair > a->key_heads ? a->key_heads : fair > 1 ? fair : 1;
+}
+
+/* A run of one row with the key heads of part `part`. */
+static struct run heads_of(const struct attention *a, uint32_t part, uint32_t together)
+{
+        uint32_t first = part * together, left = a->key_heads - first;
+
+        return (struct run){ .rows = 1, .key_head = first, .key_heads = left < together ? left : together };
+}
+
+/* Rows in tiles, each with all heads of some key heads. */
 static void share_rows(const struct cpu_call *call, const struct attention *a, struct work *work)
 {
         uint32_t tile = task_rows(a), tiles = (a->rows + tile - 1) / tile;
+        uint32_t together = task_heads(call, a, tile < a->rows ? tile : a->rows, tiles * a->key_heads);
+        uint32_t parts = (a->key_heads + together - 1) / together;
 
-        for (uint32_t task = cpu_next(call); task < tiles * a->key_heads; task = cpu_next(call)) {
-                uint32_t row = task / a->key_heads * tile, end = row + tile < a->rows ? row + tile : a->rows;
+        for (uint32_t task = cpu_next(call); task < tiles * parts; task = cpu_next(call)) {
+                uint32_t row = task / parts * tile, end = row + tile < a->rows ? row + tile : a->rows;
 
                 while (row < end) {
-                        struct run run = { .row = row, .rows = 1, .key_head = task % a->key_heads };
+                        struct run run = heads_of(a, task % parts, together);
 
+                        run.row = row;
                         run.sequence = sequence_of(a, row);
                         while (row + run.rows < end && sequence_of(a, row + run.rows) == run.sequence)
                                 run.rows++;
@@ -611,15 +637,17 @@ static void share_spans(
 {
         float *parts = (float *)((char *)call->scratch + call->n_threads * work_bytes(a->size, a->group));
         uint32_t heads = a->columns / a->size, begin, end;
+        uint32_t together = task_heads(call, a, 1, a->rows * spans * a->key_heads);
+        uint32_t all = (a->key_heads + together - 1) / together;
 
-        for (uint32_t task = cpu_next(call); task < a->rows * a->key_heads * spans; task = cpu_next(call)) {
-                struct run run = { .row = task / spans / a->key_heads, .rows = 1 };
+        for (uint32_t task = cpu_next(call); task < a->rows * all * spans; task = cpu_next(call)) {
+                struct run run = heads_of(a, task / spans % all, together);
                 uint32_t span = task % spans;
 
-                run.key_head = task / spans % a->key_heads;
-                run.sequence = a->place[2 * (size_t)run.row + 1];
+                run.row = task / spans / all;
+                run.sequence = sequence_of(a, run.row);
                 attend_span(a, &run, work, span);
-                for (uint32_t i = 0; i < a->group; i++) {
+                for (uint32_t i = 0; i < run.key_heads * a->group; i++) {
                         float *part = part_of(a, parts, spans, run.row, run.key_head * a->group + i, span);
 
                         memcpy(part, work->span + (size_t)i * a->width, a->width * sizeof(*part));

@@ -8,6 +8,7 @@
 #define LANES 8u
 #define REGISTERS 16u
 #define FUSED 1
+#define SPLITS_F16 1
 #define SHORT_PAIRS 1
 
 typedef float floats __attribute__((vector_size(32)));
@@ -195,6 +196,45 @@ static ALWAYS_INLINE void transpose(floats m[LANES])
         UNROLL
         for (int i = 0; i < 8; i++)
                 m[i] = (floats)t[i];
+}
+
+/* LANES rows, `step` bytes apart, of LANES words of 32 bits: m[i] lane j becomes word i of row j. Two rows' parts come
+ * together as they are loaded, which leaves two thirds of transpose()'s shuffles. */
+static ALWAYS_INLINE void load_turned(const uint8_t *from, size_t step, floats m[LANES])
+{
+        UNROLL
+        for (unsigned part = 0; part < 2; part++, from += 16) {
+                __m256 v[4], low[2], high[2];
+
+                UNROLL
+                for (unsigned i = 0; i < 4; i++) {
+                        const uint8_t *row = from + i * step;
+
+                        v[i] = _mm256_castps128_ps256(_mm_loadu_ps((const float *)(const void *)row));
+                        v[i] = _mm256_insertf128_ps(v[i],
+                                        _mm_loadu_ps((const float *)(const void *)(row + 4 * step)), 1);
+                }
+                UNROLL
+                for (unsigned i = 0; i < 2; i++) {
+                        low[i] = _mm256_unpacklo_ps(v[2 * i], v[2 * i + 1]);
+                        high[i] = _mm256_unpackhi_ps(v[2 * i], v[2 * i + 1]);
+                }
+                m[4 * part] = (floats)_mm256_shuffle_ps(low[0], low[1], 0x44);
+                m[4 * part + 1] = (floats)_mm256_shuffle_ps(low[0], low[1], 0xee);
+                m[4 * part + 2] = (floats)_mm256_shuffle_ps(high[0], high[1], 0x44);
+                m[4 * part + 3] = (floats)_mm256_shuffle_ps(high[0], high[1], 0xee);
+        }
+}
+
+/* The two f16 of each word: the first ones, and the second ones. */
+static ALWAYS_INLINE floats split_f16(floats words, floats *ret_odd)
+{
+        const __m256i apart = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0, 1, 4,
+                        5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+        __m256i both = _mm256_permute4x64_epi64(_mm256_shuffle_epi8((__m256i)words, apart), 0xd8);
+
+        *ret_odd = (floats)_mm256_cvtph_ps(_mm256_extracti128_si256(both, 1));
+        return (floats)_mm256_cvtph_ps(_mm256_castsi256_si128(both));
 }
 
 /* The even numbers of the 2 LANES in a and b, and the odd ones; and back. */

@@ -12,6 +12,7 @@
 #define TIMES_POWER 1
 #define LOADS_SOME 1
 #define FOLDS_FOUR 1
+#define SPLITS_F16 1
 
 typedef float floats __attribute__((vector_size(64)));
 typedef int32_t ints __attribute__((vector_size(64)));
@@ -254,6 +255,47 @@ static ALWAYS_INLINE void transpose(floats m[LANES])
                 m[4 + c] = (floats)_mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0x88);
                 m[12 + c] = (floats)_mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0xdd);
         }
+}
+
+/* LANES rows, `step` bytes apart, of LANES words of 32 bits: m[i] lane j becomes word i of row j. Four rows' parts come
+ * together as they are loaded, which leaves half of transpose()'s shuffles. */
+static ALWAYS_INLINE void load_turned(const uint8_t *from, size_t step, floats m[LANES])
+{
+        UNROLL
+        for (unsigned part = 0; part < 4; part++, from += 16) {
+                __m512 v[4], low[2], high[2];
+
+                UNROLL
+                for (unsigned i = 0; i < 4; i++) {
+                        const uint8_t *row = from + i * step;
+
+                        v[i] = _mm512_castps128_ps512(_mm_loadu_ps((const float *)(const void *)row));
+                        v[i] = _mm512_mask_broadcast_f32x4(v[i], 0x00f0,
+                                        _mm_loadu_ps((const float *)(const void *)(row + 4 * step)));
+                        v[i] = _mm512_mask_broadcast_f32x4(v[i], 0x0f00,
+                                        _mm_loadu_ps((const float *)(const void *)(row + 8 * step)));
+                        v[i] = _mm512_mask_broadcast_f32x4(v[i], 0xf000,
+                                        _mm_loadu_ps((const float *)(const void *)(row + 12 * step)));
+                }
+                UNROLL
+                for (unsigned i = 0; i < 2; i++) {
+                        low[i] = _mm512_unpacklo_ps(v[2 * i], v[2 * i + 1]);
+                        high[i] = _mm512_unpackhi_ps(v[2 * i], v[2 * i + 1]);
+                }
+                m[4 * part] = (floats)_mm512_shuffle_ps(low[0], low[1], 0x44);
+                m[4 * part + 1] = (floats)_mm512_shuffle_ps(low[0], low[1], 0xee);
+                m[4 * part + 2] = (floats)_mm512_shuffle_ps(high[0], high[1], 0x44);
+                m[4 * part + 3] = (floats)_mm512_shuffle_ps(high[0], high[1], 0xee);
+        }
+}
+
+/* The two f16 of each word: the first ones, and the second ones. */
+static ALWAYS_INLINE floats split_f16(floats words, floats *ret_odd)
+{
+        __m512i odd = _mm512_srli_epi32((__m512i)words, 16);
+
+        *ret_odd = (floats)_mm512_cvtph_ps(_mm512_cvtepi32_epi16(odd));
+        return (floats)_mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)words));
 }
 
 /* The even numbers of the 2 LANES in a and b, and the odd ones; and back. */

@@ -63,6 +63,17 @@ static ALWAYS_INLINE floats zeros(void)
         return (floats){ 0 };
 }
 
+#ifndef SPLITS_F16
+/* LANES rows, `step` bytes apart, of LANES words of 32 bits: m[i] lane j becomes word i of row j. */
+static ALWAYS_INLINE void load_turned(const uint8_t *from, size_t step, floats m[LANES])
+{
+        UNROLL
+        for (unsigned i = 0; i < LANES; i++, from += step)
+                m[i] = load((const float *)(const void *)from);
+        transpose(m);
+}
+#endif
+
 /* 0, 1, 2, … */
 static ALWAYS_INLINE ints lane_numbers(void)
 {
