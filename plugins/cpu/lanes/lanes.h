@@ -63,7 +63,7 @@ static ALWAYS_INLINE floats zeros(void)
         return (floats){ 0 };
 }
 
-#ifndef SPLITS_F16
+#ifndef SPLITS_F16 /* levels that have split_f16() have this too */
 /* LANES rows, `step` bytes apart, of LANES words of 32 bits: m[i] lane j becomes word i of row j. */
 static ALWAYS_INLINE void load_turned(const uint8_t *from, size_t step, floats m[LANES])
 {
